@@ -1,0 +1,180 @@
+"""HTTP headers as a mapping."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+
+from .exceptions import InvalidHeaderValue
+
+__all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
+
+# "field-content" of RFC 9110, 5.5, with spaces allowed at both ends. What
+# is forbidden could end the header early and begin another one.
+_is_valid_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
+
+
+class MultipleValuesError(LookupError):
+    """A header that should have one value has several."""
+
+    def __str__(self) -> str:
+        # As KeyError does: the name alone, in quotes.
+        if len(self.args) == 1:
+            return repr(self.args[0])
+        return super().__str__()
+
+
+class Headers(MutableMapping[str, str]):
+    """
+    HTTP headers: names are case-insensitive and may occur several times.
+
+    This is a mapping of names to values, with these differences:
+
+    * ``headers[name] = value`` **adds** a header; others of the same name
+      stay. To replace it, delete it first.
+    * ``headers[name]`` raises :exc:`MultipleValuesError` if there are
+      several; :meth:`get_all` gives them all.
+    * Iteration gives every name once, in lower case, in the order of the
+      first occurrence. :meth:`raw_items` gives everything as it stands.
+
+    Args:
+        args: Headers to start with: :class:`Headers`, a mapping, or pairs.
+        kwargs: Further headers.
+
+    Raises:
+        InvalidHeaderValue: A value contains control characters or
+            characters that ISO-8859-1 cannot encode. Every method that
+            adds headers can raise it, except :meth:`set_insecure`.
+    """
+
+    __slots__ = ("_index", "_items")
+
+    # _items has names and values in order; _index has the values by
+    # lower-case name. Both always say the same.
+
+    def __init__(self, *args: HeadersLike, **kwargs: str) -> None:
+        self._items: list[tuple[str, str]] = []
+        self._index: dict[str, list[str]] = {}
+        self.update(*args, **kwargs)
+
+    @classmethod
+    def _from_valid_items(cls, items: list[tuple[str, str]]) -> Headers:
+        """Make headers of items which a parser has validated already."""
+        headers = cls.__new__(cls)
+        headers._items = items  # noqa: SLF001 - an instance of this class
+        headers._index = index = {}  # noqa: SLF001
+        for name, value in items:
+            key = name.lower()
+            if key in index:
+                index[key].append(value)
+            else:
+                index[key] = [value]
+        return headers
+
+    # Text
+
+    def __str__(self) -> str:
+        """Give the headers as HTTP/1.1 writes them, with the empty line."""
+        return "".join([f"{name}: {value}\r\n" for name, value in self._items]) + "\r\n"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._items!r})"
+
+    def serialize(self) -> bytes:
+        """Give the headers as bytes, with the empty line at the end."""
+        # "Historically, HTTP allowed field content with text in the
+        # ISO-8859-1 charset" (RFC 9110, 5.5).
+        return str(self).encode("iso-8859-1")
+
+    # Collection
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._index
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    # Mapping
+
+    def __getitem__(self, name: str) -> str:
+        values = self._index[name.lower()]
+        if len(values) > 1:
+            raise MultipleValuesError(name)
+        return values[0]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        if not _is_valid_value(str(value)):
+            raise InvalidHeaderValue(name, value)
+        self.set_insecure(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        key = name.lower()
+        del self._index[key]
+        self._items = [item for item in self._items if item[0].lower() != key]
+
+    def __eq__(self, other: object) -> bool:
+        """Compare names without case, and the values of each in order."""
+        if not isinstance(other, Headers):
+            return NotImplemented
+        return self._index == other._index
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def clear(self) -> None:
+        """Remove all headers."""
+        self._items = []
+        self._index = {}
+
+    def copy(self) -> typing.Self:
+        """Make independent headers with the same content."""
+        copied = type(self)()
+        copied._items = self._items.copy()
+        copied._index = {key: values.copy() for key, values in self._index.items()}
+        return copied
+
+    def update(self, *args: HeadersLike, **kwargs: str) -> None:  # type: ignore[override]
+        """Add headers; those of the same name stay."""
+        if args and isinstance(args[0], Headers):
+            # Through the mapping, a repeated header would be an error.
+            args = (args[0].raw_items(), *args[1:])
+        super().update(*args, **kwargs)
+
+    # Multiple values
+
+    def get_all(self, name: str) -> list[str]:
+        """Give the values of a header, in order; an empty list if absent."""
+        return self._index.get(name.lower(), []).copy()
+
+    def raw_items(self) -> Iterator[tuple[str, str]]:
+        """Give names and values as they stand, in order."""
+        return iter(self._items)
+
+    def set_insecure(self, name: str, value: str) -> None:
+        """
+        Add a header without a look at its value.
+
+        Only for values that are known to be valid: a line break in it
+        becomes a header of its own.
+        """
+        self._items.append((name, value))
+        self._index.setdefault(name.lower(), []).append(value)
+
+
+class SupportsKeysAndGetItem(typing.Protocol):
+    """What makes a mapping for ``dict()`` and for :class:`Headers`."""
+
+    def keys(self) -> Iterable[str]:
+        """Give the names of all headers."""
+
+    def __getitem__(self, name: str, /) -> str:
+        """Give the value of one header."""
+
+
+HeadersLike = (
+    Headers | Mapping[str, str] | Iterable[tuple[str, str]] | SupportsKeysAndGetItem
+)
+"""What :class:`Headers` can be made of."""

@@ -1,0 +1,128 @@
+"""
+Small things that several modules need: settings, keys, masking.
+
+This is the only ground module that draws random numbers; what it draws
+comes from the operating system's generator.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import sys
+import typing
+
+from .typing import BytesLike
+
+__all__ = [
+    "GUID",
+    "accept_key",
+    "apply_mask",
+    "generate_key",
+    "generate_mask",
+    "get_socket_name",
+    "setting",
+]
+
+# What both endpoints append to the key (RFC 6455, 1.3).
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+_MASK_SIZE = 4  # bytes (RFC 6455, 5.3)
+
+_Setting = typing.TypeVar("_Setting", int, float, str)
+
+_EXPECTED = {int: "a whole number, 0 or more", float: "a number, 0 or more"}
+
+
+def setting(name: str, default: _Setting) -> _Setting:
+    """
+    Read a setting from the environment.
+
+    ``SOCKETEER_<name>`` wins over ``WEBSOCKETS_<name>``.
+
+    Args:
+        name: Name of the setting without its prefix.
+        default: Value if neither variable exists. Its type is the type of
+            the setting.
+
+    Raises:
+        ValueError: The variable isn't of that type, or is negative.
+    """
+    for variable in (f"SOCKETEER_{name}", f"WEBSOCKETS_{name}"):
+        text = os.environ.get(variable)
+        if text is not None:
+            break
+    else:
+        return default
+    kind = type(default)
+    if kind is str:
+        return kind(text)
+    try:
+        value = kind(text)
+        # "not >=" refuses NaN as well.
+        if not value >= kind(0):
+            raise ValueError("negative")
+    except ValueError as exc:
+        raise ValueError(
+            f"environment variable {variable} must be {_EXPECTED[kind]}, "
+            f"got {text[:80]!r}"
+        ) from exc
+    return value
+
+
+def generate_key() -> str:
+    """Draw a value for a ``Sec-WebSocket-Key`` header (RFC 6455, 4.1)."""
+    return base64.b64encode(secrets.token_bytes(16)).decode()
+
+
+def generate_mask() -> bytes:
+    """Draw a masking key (RFC 6455, 5.3)."""
+    return secrets.token_bytes(_MASK_SIZE)
+
+
+def accept_key(key: str) -> str:
+    """Answer a ``Sec-WebSocket-Key`` (RFC 6455, 4.2.2)."""
+    digest = hashlib.sha1((key + GUID).encode(), usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
+
+
+def apply_mask(data: BytesLike, mask: bytes | bytearray) -> bytes:
+    """
+    Mask data, or unmask it (RFC 6455, 5.3).
+
+    Args:
+        data: What to mask; it isn't changed.
+        mask: The masking key, four bytes.
+
+    Raises:
+        TypeError: The data aren't bytes-like.
+        ValueError: The masking key isn't four bytes long.
+    """
+    if len(mask) != _MASK_SIZE:
+        raise ValueError("mask must contain 4 bytes")
+    size = memoryview(data).nbytes
+    # One exclusive-or of two large integers, because a loop over bytes is
+    # some fifty times slower. The byte order only has to be the same for both.
+    repeated = mask * (size // _MASK_SIZE) + mask[: size % _MASK_SIZE]
+    order = sys.byteorder
+    masked = int.from_bytes(data, order) ^ int.from_bytes(repeated, order)
+    return masked.to_bytes(size, order)
+
+
+class _Named(typing.Protocol):
+    """What :func:`get_socket_name` needs of a socket."""
+
+    def getsockname(self) -> typing.Any:  # noqa: ANN401 - as the socket module says
+        """Give the address in the form of its family."""
+
+
+def get_socket_name(sock: _Named) -> str:
+    """Write the address of a socket as a person would."""
+    name = sock.getsockname()
+    if isinstance(name, tuple):
+        host, port = name[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    # A path; an abstract Unix socket has bytes.
+    return os.fsdecode(name)
