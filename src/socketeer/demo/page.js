@@ -152,8 +152,8 @@ class Page {
 
   listen() {
     $("join").addEventListener("submit", () => this.join());
-    // Escape would leave the page without a nickname, and so without a chat.
-    $("dialog").addEventListener("cancel", (event) => event.preventDefault());
+    // Escape closes the dialog, and would leave the page without a nickname.
+    $("dialog").addEventListener("close", () => this.nickname || this.askNickname());
     $("composer").addEventListener("submit", (event) => {
       event.preventDefault();
       this.say();
@@ -180,6 +180,7 @@ class Page {
     $("problem").textContent = problem;
     $("problem").hidden = !problem;
     $("nickname").value = this.nickname ?? "";
+    this.nickname = null;
     if (!$("dialog").open) $("dialog").showModal();
     $("nickname").select();
   }

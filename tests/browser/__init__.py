@@ -1,0 +1,1 @@
+"""Socketeer in a real browser: Debian's Chromium, driven by Playwright."""
