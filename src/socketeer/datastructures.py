@@ -61,9 +61,10 @@ class Headers(MutableMapping[str, str]):
     @classmethod
     def _from_valid_items(cls, items: list[tuple[str, str]]) -> Headers:
         """Make headers of items which a parser has validated already."""
+        index: dict[str, list[str]] = {}
         headers = cls.__new__(cls)
         headers._items = items  # noqa: SLF001 - an instance of this class
-        headers._index = index = {}  # noqa: SLF001
+        headers._index = index  # noqa: SLF001
         for name, value in items:
             key = name.lower()
             if key in index:
@@ -136,7 +137,7 @@ class Headers(MutableMapping[str, str]):
         copied._index = {key: values.copy() for key, values in self._index.items()}
         return copied
 
-    def update(self, *args: HeadersLike, **kwargs: str) -> None:  # type: ignore[override]
+    def update(self, *args: HeadersLike, **kwargs: str) -> None:
         """Add headers; those of the same name stay."""
         if args and isinstance(args[0], Headers):
             # Through the mapping, a repeated header would be an error.

@@ -555,7 +555,7 @@ class _AbortHandshake(InvalidHandshake):
     def __init__(
         self,
         status: socketeer_typing.StatusLike,
-        headers: datastructures.HeadersLike,
+        headers: datastructures.Headers,
         body: bytes = b"",
     ) -> None:
         self.status = http.HTTPStatus(status)
@@ -563,8 +563,8 @@ class _AbortHandshake(InvalidHandshake):
         self.body = body
 
     def __str__(self) -> str:
-        count = len(list(self.headers))
-        return f"HTTP {self.status:d}, {count} headers, {len(self.body)} bytes"
+        sizes = f"{len(self.headers)} headers, {len(self.body)} bytes"
+        return f"HTTP {self.status:d}, {sizes}"
 
 
 class _RedirectHandshake(InvalidHandshake):

@@ -201,8 +201,8 @@ class Frame:
 
         size = yield from _read_size(read_exact, second & 0x7F)
         if not extensions:
-            frame._check_reserved_bits()  # noqa: SLF001 - an instance of this class
-        frame._check_control(size)  # noqa: SLF001
+            frame._check_reserved_bits()
+        frame._check_control(size)
         if max_size is not None and size > max_size:
             raise PayloadTooBig(size, max_size)
 

@@ -151,8 +151,7 @@ class Request:
 
     def serialize(self) -> bytes:
         """Write the request."""
-        # "A recipient MUST parse an HTTP message as a sequence of octets in
-        # an encoding that is a superset of US-ASCII" (RFC 9112, 2.2).
+        # A target has no characters beyond ASCII: parse_uri() encodes them.
         line = f"{self.method} {self.path} {self.protocol}\r\n"
         return line.encode("ascii") + self.headers.serialize()
 

@@ -61,14 +61,14 @@ def setting(name: str, default: _Setting) -> _Setting:
         return kind(text)
     try:
         value = kind(text)
-        # "not >=" refuses NaN as well.
-        if not value >= kind(0):
-            raise ValueError("negative")
-    except ValueError as exc:
+    except ValueError:
+        value = kind(-1)
+    # Unlike "value < 0", this refuses NaN as well.
+    if not value >= kind(0):
         raise ValueError(
-            f"environment variable {variable} must be {_EXPECTED[kind]}, "
+            f"environment variable {variable} must be {_EXPECTED[kind]}; "
             f"got {text[:80]!r}"
-        ) from exc
+        )
     return value
 
 

@@ -1,0 +1,1 @@
+"""The ground: words of the protocol, without connections."""
