@@ -1,0 +1,257 @@
+"""
+What all tests share: event loops, builds, certificates, needed programs.
+
+Environment variables, all optional:
+
+``SOCKETEER_CORE``
+    ``pure`` or ``fast``: the build that the rooms use in this process. The
+    ``core`` fixture, too, is then limited to this build; without it, core tests
+    run on both builds side by side.
+``SOCKETEER_TESTS_BUILDS``
+    ``pure`` if the compiled build cannot be made on this machine; core tests
+    then run on the pure build alone. Default: ``pure,fast``.
+``SOCKETEER_TESTS_AGAINST``
+    ``websockets``: run the tests of the public interface against that library.
+``SOCKETEER_TESTS_REQUIRE``
+    Programs whose absence fails tests instead of skipping them, for instance
+    ``chromium,node,compiler``. With ``CI=true``, all of them.
+``SOCKETEER_TESTS_SUMMARY``
+    A file to which one line is added that tells what was tested.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import shutil
+import ssl
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from tests import under_test
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+PACKAGES = {"pure": "socketeer._core", "fast": "socketeer._fast"}
+
+# Programs a test may need, with the names under which they may be installed.
+PROGRAMS = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "node": ("node", "nodejs"),
+    "npm": ("npm",),
+    "compiler": (os.environ.get("CC", "cc"), "gcc", "clang"),
+}
+
+
+def builds_under_test() -> list[str]:
+    """
+    Return the builds that core tests run on in this process.
+    """
+    chosen = os.environ.get("SOCKETEER_CORE")
+    if chosen:
+        return [chosen]
+    return os.environ.get("SOCKETEER_TESTS_BUILDS", "pure,fast").split(",")
+
+
+# Event loops.
+
+LOOPS = [pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio")]
+# uvloop exists for CPython on Unix only.
+if sys.platform != "win32" and platform.python_implementation() == "CPython":
+    LOOPS.append(pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"))
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """
+    Run tests marked ``anyio`` on stock asyncio and on uvloop.
+    """
+    backend: tuple[str, dict[str, Any]] = request.param
+    return backend
+
+
+# Builds.
+
+
+class Core:
+    """
+    The cellar in one of its builds; its modules are attributes.
+
+    ``core.endpoint`` is ``socketeer._core.endpoint`` in the pure build and
+    ``socketeer._fast.endpoint`` in the compiled one; ``core.aio.transport`` is
+    found in the same way. Modules are imported at first use.
+
+    Attributes:
+        build: ``"pure"`` or ``"fast"``.
+    """
+
+    def __init__(self, build: str, package: str | None = None) -> None:
+        self.build = build
+        self._package = package or PACKAGES[build]
+
+    def __repr__(self) -> str:
+        return f"<core {self._package}>"
+
+    def __getattr__(self, name: str) -> ModuleType | Core:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        full_name = f"{self._package}.{name}"
+        if name == "aio":
+            return Core(self.build, full_name)
+        return importlib.import_module(full_name)
+
+
+@pytest.fixture(params=builds_under_test())
+def core(request: pytest.FixtureRequest) -> Core:
+    """
+    Run a test on each build of the cellar, in one process.
+    """
+    return Core(request.param)
+
+
+# Certificates.
+
+
+@pytest.fixture(scope="session")
+def certificate_authority() -> trustme.CA:
+    """
+    Issue certificates for tests; made in memory, trusted by nobody else.
+    """
+    return trustme.CA()
+
+
+@pytest.fixture
+def server_ssl_context(certificate_authority: trustme.CA) -> ssl.SSLContext:
+    """
+    Prove to be localhost, by name and by address.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate = certificate_authority.issue_cert("localhost", "127.0.0.1", "::1")
+    certificate.configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def client_ssl_context(certificate_authority: trustme.CA) -> ssl.SSLContext:
+    """
+    Trust the server of ``server_ssl_context`` and nobody else.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    certificate_authority.configure_trust(context)
+    return context
+
+
+# Programs.
+
+
+def find_program(name: str) -> str:
+    """
+    Return the path of a program; skip the test, or fail it where it is required.
+    """
+    for candidate in PROGRAMS[name]:
+        path = shutil.which(candidate)
+        if path is not None:
+            return path
+    required = os.environ.get("SOCKETEER_TESTS_REQUIRE", "").split(",")
+    if name in required or os.environ.get("CI") == "true":
+        pytest.fail(f"{name} is required and not installed", pytrace=False)
+    pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """
+    Return the path of Chromium.
+    """
+    return find_program("chromium")
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """
+    Return the path of Node.js.
+    """
+    return find_program("node")
+
+
+@pytest.fixture(scope="session")
+def npm() -> str:
+    """
+    Return the path of Node's package manager.
+    """
+    return find_program("npm")
+
+
+@pytest.fixture(scope="session")
+def compiler() -> str:
+    """
+    Return the path of a C compiler.
+    """
+    return find_program("compiler")
+
+
+# Selection and report.
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Leave out the tests that do not apply to the library under test.
+    """
+    skip = pytest.mark.skip(reason="tests what Socketeer does differently")
+    for item in items:
+        if not under_test.OURS and item.get_closest_marker("ours"):
+            item.add_marker(skip)
+
+
+def subject() -> str:
+    """
+    Describe what is tested in this process: library, build and Python.
+    """
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    if not under_test.OURS:
+        return f"websockets {under_test.lib.__version__}, {python}"
+    implementation = os.environ.get("SOCKETEER_CORE", "default")
+    if importlib.util.find_spec("socketeer._implementation") is not None:
+        implementation = under_test.lib.core_implementation
+    return f"socketeer, {implementation} build, {python}"
+
+
+def pytest_report_header() -> str:
+    """
+    Say at the top which library and which builds are tested.
+    """
+    return f"under test: {subject()}; core tests: {' and '.join(builds_under_test())}"
+
+
+def loop_of(nodeid: str) -> str:
+    """
+    Return the event loop that a test ran on, by its identifier.
+    """
+    parameters = nodeid.partition("[")[2].rstrip("]").split("-")
+    return next((p for p in parameters if p in {"asyncio", "uvloop"}), "no loop")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> None:
+    """
+    Say at the bottom how much was tested on which loop; keep it, if asked to.
+    """
+    passed = terminalreporter.stats.get("passed", [])
+    count = Counter(loop_of(report.nodeid) for report in passed)
+    loops = ", ".join(f"{count[loop]} on {loop}" for loop in sorted(count))
+    line = f"{subject()}: {loops or 'nothing passed'}"
+    terminalreporter.write_line(line)
+    file = os.environ.get("SOCKETEER_TESTS_SUMMARY")
+    if file:
+        with Path(file).open("a", encoding="utf-8") as summary:
+            summary.write(f"{line}\n")
