@@ -221,12 +221,12 @@ def test_the_keyboard_is_enough(visit):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", ["phone", "desktop"])
-def test_the_page_fits_its_screen(chromium, visit, screenshot, device, scheme):
+def test_the_page_fits_its_screen(browser, visit, screenshot, device, scheme):
     """
     No page is wider than its screen, by day and by night.
     """
     size = {"phone": (390, 780), "desktop": (1200, 760)}[device]
-    context = chromium.new_context(
+    context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         device_scale_factor=2 if device == "phone" else 1,
         has_touch=device == "phone",

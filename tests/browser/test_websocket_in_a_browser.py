@@ -21,7 +21,9 @@ async ([url, subprotocols, script]) => {
     const socket = new WebSocket(url, subprotocols);
     socket.binaryType = "arraybuffer";
     const closed = new Promise((resolve) => {
-        socket.onclose = ({ code, reason, wasClean }) => resolve([code, reason, wasClean]);
+        socket.onclose = ({ code, reason, wasClean }) => {
+            resolve([code, reason, wasClean]);
+        };
     });
     const opened = new Promise((resolve) => {
         socket.onopen = resolve;
@@ -297,7 +299,7 @@ def test_the_page_sees_that_a_message_was_too_big(serving, run):
     assert 1009 == run(serving(echo, max_size=1000, compression=None), script)
 
 
-def test_the_page_sees_that_the_server_stops(serving, run, window):
+def test_the_page_sees_that_the_server_stops(serving, window):
     """
     Leaving the server's block closes all connections with 1001.
     """

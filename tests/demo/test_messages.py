@@ -80,7 +80,7 @@ def test_binary_messages_are_refused():
     """
     The chat speaks text; a binary message is refused even if it holds JSON.
     """
-    with pytest.raises(ChatError, match="^expected a text message$"):
+    with pytest.raises(ChatError, match=r"^expected a text message$"):
         parse_message(b'{"type": "say", "text": "Hi"}')
 
 

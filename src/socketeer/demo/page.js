@@ -7,6 +7,8 @@
  */
 
 const PING_EVERY = 2_000; // milliseconds between measurements
+const FIRST_PINGS = 4; // measurements made faster, to have something to show
+const FIRST_PING_EVERY = 250; // milliseconds
 const PONG_WITHIN = 10_000; // milliseconds for a pong, or to connect; then it is lost
 const FIRST_WAIT = 500; // milliseconds; doubled after each failure
 const LONGEST_WAIT = 10_000; // milliseconds
@@ -94,18 +96,16 @@ class Connection {
 
   startPings() {
     this.stopPings();
+    this.measurements = 0;
     this.ping();
-    this.pinging = setInterval(() => this.ping(), PING_EVERY);
   }
 
   stopPings() {
-    clearInterval(this.pinging);
+    clearTimeout(this.pinging);
     clearTimeout(this.overdue);
-    this.pingSentAt = undefined;
   }
 
   ping() {
-    if (this.pingSentAt !== undefined) return; // still waiting for the last
     if (!this.isOpen) return;
     this.pingId += 1;
     this.pingSentAt = performance.now();
@@ -114,10 +114,12 @@ class Connection {
   }
 
   measured(id) {
-    if (id !== this.pingId || this.pingSentAt === undefined) return;
-    clearTimeout(this.overdue);
+    if (id !== this.pingId) return;
     this.page.onRoundTrip(performance.now() - this.pingSentAt);
-    this.pingSentAt = undefined;
+    clearTimeout(this.overdue);
+    this.measurements += 1;
+    const wait = this.measurements < FIRST_PINGS ? FIRST_PING_EVERY : PING_EVERY;
+    this.pinging = setTimeout(() => this.ping(), wait);
   }
 
   /** Give up a connection that died in silence: close() alone would wait. */
