@@ -22,7 +22,6 @@ Environment variables, all optional:
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import platform
 import shutil
@@ -38,7 +37,6 @@ import trustme
 from tests import under_test
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import ModuleType
 
 PACKAGES = {"pure": "socketeer._core", "fast": "socketeer._fast"}
@@ -219,10 +217,8 @@ def subject() -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     if not under_test.OURS:
         return f"websockets {under_test.lib.__version__}, {python}"
-    implementation = os.environ.get("SOCKETEER_CORE", "default")
-    if importlib.util.find_spec("socketeer._implementation") is not None:
-        implementation = under_test.lib.core_implementation
-    return f"socketeer, {implementation} build, {python}"
+    implementation = importlib.import_module("socketeer._implementation")
+    return f"socketeer, {implementation.core_implementation} build, {python}"
 
 
 def pytest_report_header() -> str:
