@@ -69,7 +69,6 @@ def parse_uri(uri: str) -> WebSocketURI:
     """
     try:
         parts = urllib.parse.urlsplit(uri)
-        port = parts.port
     except ValueError as exc:
         raise InvalidURI(uri, str(exc)) from exc
     if parts.scheme not in {"ws", "wss"}:
@@ -87,18 +86,16 @@ def parse_uri(uri: str) -> WebSocketURI:
         username = urllib.parse.unquote(username)
         password = urllib.parse.unquote(password)
 
+    secure = parts.scheme == "wss"
     host = parts.hostname
     safe = _VISIBLE
     try:
+        port = parts.port or (443 if secure else 80)
         if not uri.isascii():
             host = host.encode("idna").decode()
             safe = _RESERVED
         path = urllib.parse.quote(parts.path, safe)
         query = urllib.parse.quote(parts.query, safe)
-    except UnicodeError as exc:
+    except ValueError as exc:  # a UnicodeError is one
         raise InvalidURI(uri, str(exc)) from exc
-
-    secure = parts.scheme == "wss"
-    return WebSocketURI(
-        secure, host, port or (443 if secure else 80), path, query, username, password
-    )
+    return WebSocketURI(secure, host, port, path, query, username, password)
