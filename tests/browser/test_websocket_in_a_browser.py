@@ -223,7 +223,7 @@ def test_the_browser_answers_pings(serving, run):
 
     async def measure(connection):
         latency = await (await connection.ping())
-        await connection.send(f"{0 < latency < 10}")
+        await connection.send(f"{0 <= latency < 10}")
         await connection.wait_closed()
 
     assert "True" == run(serving(measure), "return await receive();")

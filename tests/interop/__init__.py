@@ -1,0 +1,1 @@
+"""Socketeer talks to other implementations, over loopback, both ways round."""
