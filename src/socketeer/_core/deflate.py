@@ -17,16 +17,17 @@ import sys
 
 from ..exceptions import PayloadTooBig, ProtocolError
 
-try:
-    # Same interface and same format; about half the time.
-    from zlib_ng import zlib_ng as zlib
-except ImportError:
-    import zlib  # type: ignore[no-redef]
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import zlib
     from typing import Any
     from zlib import _Compress, _Decompress
+else:
+    try:
+        # Same interface and same format; about half the time.
+        from zlib_ng import zlib_ng as zlib
+    except ImportError:
+        import zlib
 
 __all__ = ["Deflate", "compress_once"]
 

@@ -458,12 +458,11 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
 
 def _enable(
     extensions: Sequence[_Factory] | None, default: _Factory
-) -> Sequence[_Factory]:
-    if extensions is None:
-        return [default]
-    if any(factory.name == _NAME for factory in extensions):
-        return extensions
-    return [*extensions, default]
+) -> list[_Factory]:
+    factories = list(extensions or ())
+    if not any(factory.name == _NAME for factory in factories):
+        factories.append(default)
+    return factories
 
 
 def enable_client_permessage_deflate(
