@@ -16,12 +16,13 @@ Environment variables, all optional:
     Programs whose absence fails tests instead of skipping them, for instance
     ``chromium,node,compiler``. With ``CI=true``, all of them.
 ``SOCKETEER_TESTS_SUMMARY``
-    A file to which one line is added that tells what was tested.
+    A file to be written, in JSON, with what was tested.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import platform
 import shutil
@@ -236,18 +237,20 @@ def loop_of(nodeid: str) -> str:
     return next((p for p in parameters if p in {"asyncio", "uvloop"}), "no loop")
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter,
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """
     Say at the bottom how much was tested on which loop; keep it, if asked to.
     """
-    passed = terminalreporter.stats.get("passed", [])
-    count = Counter(loop_of(report.nodeid) for report in passed)
-    loops = ", ".join(f"{count[loop]} on {loop}" for loop in sorted(count))
-    line = f"{subject()}: {loops or 'nothing passed'}"
-    terminalreporter.write_line(line)
+    stats = terminalreporter.stats
+    passed = Counter(loop_of(report.nodeid) for report in stats.get("passed", []))
+    summary = {
+        "subject": subject(),
+        "passed": dict(sorted(passed.items())),
+        "skipped": len(stats.get("skipped", [])),
+        "failed": len(stats.get("failed", [])) + len(stats.get("error", [])),
+    }
+    loops = ", ".join(f"{passed[loop]} on {loop}" for loop in sorted(passed))
+    terminalreporter.write_line(f"{summary['subject']}: {loops or 'nothing passed'}")
     file = os.environ.get("SOCKETEER_TESTS_SUMMARY")
     if file:
-        with Path(file).open("a", encoding="utf-8") as summary:
-            summary.write(f"{line}\n")
+        Path(file).write_text(json.dumps(summary), "utf-8")

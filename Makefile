@@ -1,0 +1,87 @@
+# make demo, make test: two commands do everything, on a fresh clone with nothing
+# but Python 3.11 or later. CONTRIBUTING.md tells the rest.
+
+PYTHON ?= python3
+
+# The Pythons to test on, as VERSION=PATH=BUILD, oldest first; one or two of them.
+PYTHONS := $(if $(filter-out clean help,$(MAKECMDGOALS)),$(shell $(PYTHON) tools/pythons.py))
+fields = $(subst =, ,$(1))
+VERSIONS := $(foreach python,$(PYTHONS),$(firstword $(call fields,$(python))))
+OLDEST := $(firstword $(VERSIONS))
+NEWEST := $(lastword $(VERSIONS))
+path_of = $(word 2,$(call fields,$(filter $(1)=%,$(PYTHONS))))
+build_of = $(word 3,$(call fields,$(filter $(1)=%,$(PYTHONS))))
+
+# What the compiled core is made from.
+CORE := setup.py $(shell find src/socketeer/_core src/socketeer/_fast -name '*.py' -o -name '*.p[xy][dx]' -o -name '*.h')
+
+TESTED := $(foreach version,$(VERSIONS),.venv/$(version)/.built-$(call build_of,$(version)))
+
+.PHONY: demo test check docs build clean help
+# Two builds at once would write the same files.
+.NOTPARALLEL:
+
+help:
+	@echo 'make demo    serve a live chat and print its address'
+	@echo 'make test    run all tests on both builds   (TESTS="tests/core -x", COVERAGE=off)'
+	@echo 'make check   lint, format, types, architecture'
+	@echo 'make docs    build the documentation into build/docs'
+	@echo 'make build   compile the core again'
+	@echo 'make clean   remove everything that make made'
+
+demo: .venv/demo/.built-$(call build_of,$(NEWEST))
+	@.venv/demo/bin/python -m socketeer.demo $(DEMO)
+
+test: $(TESTED)
+	@.venv/$(OLDEST)/bin/python tools/matrix.py --tests='$(TESTS)' $(if $(filter off,$(COVERAGE)),--no-coverage) \
+		$(foreach version,$(VERSIONS),$(version)=.venv/$(version)=$(call build_of,$(version)))
+
+check: .venv/check/.ready .venv/$(OLDEST)/.ready
+	.venv/check/bin/ruff check .
+	.venv/check/bin/ruff format --check .
+	.venv/check/bin/mypy
+	.venv/check/bin/pyright
+	PYTHONPATH=src .venv/$(OLDEST)/bin/python -m pytest -q tests/test_architecture.py
+
+docs: .venv/docs/.ready
+	.venv/docs/bin/sphinx-build -q -W --keep-going -b html docs build/docs
+
+build: $(TESTED)
+
+clean:
+	rm -rf .venv build dist src/*.egg-info .coverage* .hypothesis .*_cache docs/_build tests/interop/node_modules
+	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	find src -name '*.so' -delete
+
+# An environment has a Python and a group of requirements from pyproject.toml.
+.venv/%/.ready: INTERPRETER = $(call path_of,$*)
+.venv/%/.ready: GROUP = test
+.venv/demo/.ready: INTERPRETER = $(call path_of,$(NEWEST))
+.venv/demo/.ready: GROUP = build
+.venv/check/.ready .venv/docs/.ready: INTERPRETER = $(call path_of,$(OLDEST))
+.venv/check/.ready: GROUP = check
+.venv/docs/.ready: GROUP = docs
+
+.venv/%/.ready: pyproject.toml tools/constraints.txt
+	@echo 'making $(@D) with $(INTERPRETER)'
+	@$(INTERPRETER) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint tools/constraints.txt pip
+	@$(@D)/bin/python -m pip install --quiet --constraint tools/constraints.txt --group $(GROUP)
+	@touch $@
+
+# Installed from the checkout; compiled modules stand beside their sources, for
+# each Python under another name.
+define install
+@echo 'installing socketeer in $(@D), $(1) build'
+@SOCKETEER_BUILD=$(1) $(@D)/bin/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+@touch $@
+endef
+
+.venv/%/.built-compiled: .venv/%/.ready $(CORE)
+	$(call install,compiled)
+
+.venv/%/.built-pure: .venv/%/.ready $(CORE)
+	$(call install,pure)
+
+# Environments are made once, not thrown away as by-products.
+.SECONDARY:
