@@ -82,7 +82,12 @@ def test_parameters_are_read_from_the_response():
     response = f"HTTP/1.1 101 OK\r\nSec-WebSocket-Extensions: {header}\r\n\r\n"
 
     recording = Recording(server=bytearray(response.encode()))
-    assert Negotiated(True, False, 15, 10) == recording.negotiated()
+    assert recording.negotiated() == Negotiated(
+        server_no_context_takeover=True,
+        client_no_context_takeover=False,
+        server_max_window_bits=15,
+        client_max_window_bits=10,
+    )
 
 
 def test_messages_are_read_from_masked_and_fragmented_frames():

@@ -16,8 +16,7 @@ import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import socketeer
 from socketeer.asyncio.server import ServerConnection, broadcast
@@ -32,6 +31,9 @@ from .messages import (
     Say,
     parse_message,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
 
 __all__ = ["Allowance", "ChatRoom", "unused_nickname"]
 

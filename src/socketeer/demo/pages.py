@@ -12,11 +12,14 @@ from __future__ import annotations
 from email.utils import formatdate
 from http import HTTPStatus
 from importlib import resources
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from socketeer.asyncio.server import ServerConnection
 from socketeer.datastructures import Headers
 from socketeer.http11 import Request, Response
+
+if TYPE_CHECKING:
+    from socketeer.asyncio.server import ServerConnection
 
 __all__ = ["CHAT_PATH", "process_request"]
 

@@ -20,13 +20,13 @@ async def send(socket, message):
         await socket.send_bytes(message)
 
 
-async def echo(socket, options):
+async def echo(socket, _options):
     """Send back each message."""
     async for message in socket:
         await send(socket, message.data)
 
 
-async def ping(socket, options):
+async def ping(socket, _options):
     """Send a ping, and tell when the pong has come."""
     await socket.ping(b"from the server")
     message = await socket.receive()

@@ -16,7 +16,7 @@ from . import Result, pieces_of
 __all__ = ["WebsocketsPeer"]
 
 
-async def echo(connection, options):
+async def echo(connection, _options):
     """Send back each message."""
     async for message in connection:
         await connection.send(message)
@@ -29,7 +29,7 @@ async def fragments(connection, options):
         await connection.send(pieces, text=isinstance(message, str))
 
 
-async def ping(connection, options):
+async def ping(connection, _options):
     """Send a ping, and tell when the pong has come."""
     await (await connection.ping("from the server"))
     await connection.send("pong from the server")
