@@ -133,8 +133,10 @@ class Headers(MutableMapping[str, str]):
     def copy(self) -> typing.Self:
         """Make independent headers with the same content."""
         copied = type(self)()
-        copied._items = self._items.copy()
-        copied._index = {key: values.copy() for key, values in self._index.items()}
+        copied._items = self._items.copy()  # noqa: SLF001 - an instance of this class
+        copied._index = {  # noqa: SLF001
+            key: values.copy() for key, values in self._index.items()
+        }
         return copied
 
     def update(self, *args: HeadersLike, **kwargs: str) -> None:
@@ -170,9 +172,11 @@ class SupportsKeysAndGetItem(typing.Protocol):
 
     def keys(self) -> Iterable[str]:
         """Give the names of all headers."""
+        ...
 
     def __getitem__(self, name: str, /) -> str:
         """Give the value of one header."""
+        ...
 
 
 HeadersLike = (

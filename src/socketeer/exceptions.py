@@ -49,7 +49,8 @@ import typing
 import warnings
 
 if typing.TYPE_CHECKING:
-    from . import datastructures, frames, http11, typing as socketeer_typing
+    from . import datastructures, frames, http11
+    from .typing import StatusLike
 
 __all__ = [
     "ConcurrencyError",
@@ -554,7 +555,7 @@ class _AbortHandshake(InvalidHandshake):
 
     def __init__(
         self,
-        status: socketeer_typing.StatusLike,
+        status: StatusLike,
         headers: datastructures.Headers,
         body: bytes = b"",
     ) -> None:

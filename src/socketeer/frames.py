@@ -118,9 +118,11 @@ class FrameExtension(typing.Protocol):
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
         """Undo what the extension of the peer did to a frame."""
+        ...
 
     def encode(self, frame: Frame) -> Frame:
         """Transform a frame before it is sent."""
+        ...
 
 
 @dataclasses.dataclass

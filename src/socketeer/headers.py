@@ -42,9 +42,10 @@ __all__ = [
 
 _Item = typing.TypeVar("_Item")
 
-_TOKEN_CHARACTERS = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"  # RFC 9110, 5.6.2
-_TOKEN = re.compile(_TOKEN_CHARACTERS)
-_PROTOCOL = re.compile(f"{_TOKEN_CHARACTERS}(?:/{_TOKEN_CHARACTERS})?")  # 7.8
+_TCHAR = r"[-!#$%&'*+.^_`|~0-9A-Za-z]"  # RFC 9110, 5.6.2
+_TOKEN = re.compile(f"{_TCHAR}+")
+_TOKENS = re.compile(rf"{_TCHAR}+(?:[\t ]*,[\t ]*{_TCHAR}+)*")
+_PROTOCOL = re.compile(f"{_TCHAR}+(?:/{_TCHAR}+)?")  # 7.8
 _TOKEN68 = re.compile(r"[-._~+/0-9A-Za-z]+=*")  # 11.2
 _SPACE = re.compile(r"[\t ]*")  # OWS, 5.6.3
 _COMMAS = re.compile(r"(?:,[\t ]*)*")
@@ -113,8 +114,15 @@ def parse_connection(header: str) -> list[ConnectionOption]:
     Raises:
         InvalidHeaderFormat: It isn't a list of tokens.
     """
-    options = _Scanner("Connection", header).items(_Scanner.token)
-    return typing.cast("list[ConnectionOption]", options)
+    return typing.cast("list[ConnectionOption]", _parse_tokens("Connection", header))
+
+
+def _parse_tokens(name: str, header: str) -> list[str]:
+    # Nearly all lists are written as the grammar prefers, without empty
+    # elements: these are read at once.
+    if _TOKENS.fullmatch(header):
+        return _TOKEN.findall(header)
+    return _Scanner(name, header).items(_Scanner.token)
 
 
 def parse_upgrade(header: str) -> list[UpgradeProtocol]:
@@ -124,7 +132,10 @@ def parse_upgrade(header: str) -> list[UpgradeProtocol]:
     Raises:
         InvalidHeaderFormat: It isn't a list of protocols.
     """
-    protocols = _Scanner("Upgrade", header).items(_scan_protocol)
+    if _PROTOCOL.fullmatch(header):
+        protocols = [header]
+    else:
+        protocols = _Scanner("Upgrade", header).items(_scan_protocol)
     return typing.cast("list[UpgradeProtocol]", protocols)
 
 
@@ -202,7 +213,7 @@ def parse_subprotocol(header: str) -> list[Subprotocol]:
     Raises:
         InvalidHeaderFormat: It isn't a list of tokens.
     """
-    subprotocols = _Scanner("Sec-WebSocket-Protocol", header).items(_Scanner.token)
+    subprotocols = _parse_tokens("Sec-WebSocket-Protocol", header)
     return typing.cast("list[Subprotocol]", subprotocols)
 
 

@@ -33,7 +33,10 @@ _MASK_SIZE = 4  # bytes (RFC 6455, 5.3)
 
 _Setting = typing.TypeVar("_Setting", int, float, str)
 
-_EXPECTED = {int: "a whole number, 0 or more", float: "a number, 0 or more"}
+_EXPECTED: dict[type[object], str] = {
+    int: "a whole number, 0 or more",
+    float: "a number, 0 or more",
+}
 
 
 def setting(name: str, default: _Setting) -> _Setting:
