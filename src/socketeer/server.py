@@ -430,7 +430,7 @@ class ServerProtocol(Protocol):
             if self._head_parser is not None:
                 self._receive_head()
         else:
-            if self._accept_called:
+            if self._accept_called or self.handshake_exc is not None:
                 self.logger.info("connection rejected (%s)", status)
             else:
                 self.logger.info("HTTP response sent (%s)", status)

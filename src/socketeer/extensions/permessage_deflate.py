@@ -95,6 +95,11 @@ class PerMessageDeflate(Extension):
             f"local_max_window_bits={self.local_max_window_bits})"
         )
 
+    @property
+    def codec(self) -> Deflate:
+        """The codec, for a core that works on payloads instead of frames."""
+        return self._deflate
+
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
         """
         Decompress the payload of a frame of a compressed message.

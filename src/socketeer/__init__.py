@@ -1,0 +1,3 @@
+"""
+WebSocket servers and clients, with a compiled core and a friendly API.
+"""

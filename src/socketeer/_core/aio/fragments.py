@@ -1,0 +1,174 @@
+"""
+Sending what takes more than one step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Iterable, Mapping
+
+from .waiter import Waiter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .link import Link
+
+__all__ = ["drain", "send_after", "send_fragments", "wait_until_sendable"]
+
+_OPEN = 1
+
+
+async def drain(link: Link) -> None:
+    """
+    Wait while the peer is slower than we are.
+
+    Raises:
+        ConnectionClosed: The connection was lost meanwhile.
+    """
+    if link.is_paused():
+        waiter = Waiter(link.turn.loop)
+        link.add_drainer(waiter)
+        await _Suspension(waiter)
+        if link.lost:
+            raise link.closed_error()
+
+
+class _Suspension:
+    """
+    Awaits a waiter.
+    """
+
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter = waiter
+
+    def __await__(self) -> object:
+        yield self.waiter
+
+
+async def wait_until_sendable(link: Link) -> None:
+    """
+    Wait for the end of a fragmented message that is being sent.
+
+    Raises:
+        ConnectionClosed: The connection is not OPEN. If it is CLOSING, this
+            waits until it is CLOSED, so that the error tells both close codes.
+    """
+    while link.fragmenting is not None and link.state == _OPEN:
+        await asyncio.shield(link.fragmenting)
+    if link.state != _OPEN:
+        if not link.lost:
+            await asyncio.shield(link.closed_future())
+        raise link.closed_error()
+
+
+async def send_after(
+    link: Link, message: bytes | str, opcode: int, compress: object
+) -> None:
+    """
+    Send a message once no fragmented message is in the way.
+    """
+    await wait_until_sendable(link)
+    link.send_message(opcode, message, compress is not False)
+    link.push()
+    await drain(link)
+
+
+async def send_fragments(
+    link: Link, message: object, text: object, compress: object
+) -> None:
+    """
+    Send the items of an iterable as the fragments of one message.
+
+    Raises:
+        TypeError: The message is no iterable or its items are not all str or all
+            bytes-like. If fragments were sent, the connection fails with 1011.
+    """
+    if isinstance(message, Mapping):
+        raise TypeError("data is a dict-like object")
+    if isinstance(message, Iterable):
+        items = _iterate(message)
+    elif isinstance(message, AsyncIterable):
+        items = aiter(message)
+    else:
+        raise TypeError("data must be str, bytes, iterable, or async iterable")
+    try:
+        first = await anext(items)
+    except StopAsyncIteration:
+        return
+    encode = _encoder(first, "data iterable must contain bytes or str")
+    opcode = 1 if (encode is _encode_text if text is None else text) else 2
+    await wait_until_sendable(link)
+    link.fragmenting = link.turn.loop.create_future()
+    try:
+        await _send_items(link, opcode, encode, first, items, compress is not False)
+    except (Exception, asyncio.CancelledError):
+        # What was begun cannot be taken back (RFC 6455, 5.4).
+        if link.state == _OPEN:
+            link.fail(1011, "error in fragmented message")
+            link.settle()
+        raise
+    finally:
+        link.end_fragments()
+
+
+async def _send_items(
+    link: Link,
+    opcode: int,
+    encode: object,
+    first: object,
+    items: AsyncIterator[object],
+    compress: bool,
+) -> None:
+    """
+    Send the first and the other items, then an empty final fragment.
+    """
+    await _send_fragment(link, opcode, encode(first), False, compress)
+    async for item in items:
+        if _encoder(item, "data iterable must contain uniform types") is not encode:
+            raise TypeError("data iterable must contain uniform types")
+        await _send_fragment(link, 0, encode(item), False, compress)
+    await _send_fragment(link, 0, b"", True, compress)
+
+
+async def _send_fragment(
+    link: Link, opcode: int, payload: bytes, fin: bool, compress: bool
+) -> None:
+    """
+    Send a fragment, unless the connection has been closed meanwhile.
+    """
+    if link.state != _OPEN:
+        await wait_until_sendable(link)
+    link.send_fragment(opcode, payload, fin, compress)
+    link.push()
+    await drain(link)
+
+
+async def _iterate(items: Iterable[object]) -> AsyncIterator[object]:
+    """
+    Iterate asynchronously over something that is not asynchronous.
+    """
+    for item in items:
+        yield item
+
+
+def _encode_text(item: object) -> bytes:
+    """
+    Encode a fragment of text.
+    """
+    return item.encode()
+
+
+def _encoder(item: object, problem: str) -> object:
+    """
+    Return what makes bytes of an item.
+
+    Raises:
+        TypeError: The item is neither str nor bytes-like.
+    """
+    if isinstance(item, str):
+        return _encode_text
+    if isinstance(item, (bytes, bytearray, memoryview)):
+        return bytes
+    raise TypeError(problem)

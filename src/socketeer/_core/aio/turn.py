@@ -1,0 +1,295 @@
+"""
+What all connections of an event loop share, and when they write.
+
+A *turn* begins when a task gets to run and ends when control is back in the
+loop. What is sent during a turn is written late enough to share system calls
+and early enough that nobody waits: the first message at once, the others when
+the turn ends. While a task is being woken for messages of which some are still
+waiting for it (it is *corked*), it collects everything: the answers to one read
+leave in one write.
+
+Kept here, once for each loop, are the receive buffer, spare outboxes and the
+deadlines of all connections, behind a single timer.
+"""
+
+from __future__ import annotations
+
+import heapq
+from asyncio import current_task
+
+from ..outbox import Outbox
+from ..session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, TimerHandle
+    from collections.abc import Callable
+
+    from ..endpoint import MaskingKeys
+
+__all__ = ["Deadline", "Member", "Turn", "turn_of"]
+
+_NEVER = float("inf")
+
+# Bytes taken by one read. Larger reads save system calls for those who send
+# much, but let one connection keep the loop busy for longer.
+_READ_SIZE = 65536
+
+# What a task may send and receive before it has to let others run: an
+# operation costs one, and one more for each 4 KiB. About 100 microseconds.
+_BUDGET = 192
+
+# Spare outboxes kept for later.
+_MAX_SPARES = 32
+
+# Deadlines may be served this late, in seconds, so that many share a wake-up.
+_TOLERANCE = 0.001
+
+
+class Member(Session):
+    """
+    A session that takes part in the turns of a loop and is fed by a wire.
+
+    Attributes:
+        dirty: Whether it is on the list of those that write when the turn ends.
+    """
+
+    __slots__ = ("dirty",)
+
+    def __init__(
+        self,
+        is_client: bool,
+        max_message_size: int,
+        max_fragment_size: int,
+        masking_keys: MaskingKeys,
+        clock: Callable[[], float],
+    ) -> None:
+        Session.__init__(
+            self, is_client, max_message_size, max_fragment_size, masking_keys, clock
+        )
+        self.dirty = False
+
+    def flush(self) -> None:
+        """
+        Write what was collected.
+        """
+        raise NotImplementedError
+
+    def advance_to(self, now: float) -> None:
+        """
+        Do what is due.
+        """
+        raise NotImplementedError
+
+    def received(self, data: bytearray, size: int) -> None:
+        """
+        Take in ``data[:size]``, as it was read.
+        """
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """
+        Take in the end of the peer's bytes.
+        """
+        raise NotImplementedError
+
+    def lost_connection(self, exc: Exception | None) -> None:
+        """
+        Take in that the wire is gone.
+        """
+        raise NotImplementedError
+
+    def pause_writing(self) -> None:
+        """
+        Take in that the peer is slower than we are.
+        """
+        raise NotImplementedError
+
+    def resume_writing(self) -> None:
+        """
+        Take in that the peer has caught up.
+        """
+        raise NotImplementedError
+
+
+class Deadline:
+    """
+    An entry of the timetable: when a member wants to be called.
+    """
+
+    __slots__ = ("at", "member")
+
+    def __init__(self, at: float, member: Member | None) -> None:
+        self.at = at
+        self.member = member
+
+    def __lt__(self, other: Deadline) -> bool:
+        return self.at < other.at
+
+
+class Turn:
+    """
+    The shared state of the connections of one event loop.
+
+    Attributes:
+        loop: The event loop.
+        buffer: The receive buffer: valid until somebody is woken.
+        corked: The member whose task is being woken, or :obj:`None`.
+        number: Counts turns.
+        budget: What is left for the running task.
+    """
+
+    __slots__ = (
+        "_dirty",
+        "_ends_soon",
+        "_spares",
+        "_timer",
+        "_timer_at",
+        "_timetable",
+        "buffer",
+        "budget",
+        "corked",
+        "loop",
+        "number",
+    )
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self.loop = loop
+        self.buffer = bytearray(_READ_SIZE)
+        self.corked: Member | None = None
+        self.number = 1
+        self.budget = _BUDGET
+        self._dirty: list[Member] = []
+        self._spares: list[Outbox] = []
+        self._ends_soon = False
+        self._timetable: list[Deadline] = []
+        self._timer: TimerHandle | None = None
+        self._timer_at = _NEVER
+
+    # Writing.
+
+    def take_outbox(self) -> Outbox:
+        """
+        Return an empty outbox.
+        """
+        if self._spares:
+            return self._spares.pop()
+        return Outbox()
+
+    def give_outbox(self, outbox: Outbox) -> None:
+        """
+        Take an outbox back.
+        """
+        outbox.clear()
+        if len(self._spares) < _MAX_SPARES:
+            self._spares.append(outbox)
+
+    def mark(self, member: Member) -> None:
+        """
+        Write what a member collects when the turn ends.
+        """
+        self._dirty.append(member)
+        self.touch()
+
+    def touch(self) -> None:
+        """
+        Make sure that somebody will tell when the turn ends.
+        """
+        if not self._ends_soon and self.corked is None:
+            self._ends_soon = True
+            self.loop.call_soon(self._end_soon)
+
+    def _end_soon(self) -> None:
+        """
+        End the turn: control is back in the loop.
+        """
+        self._ends_soon = False
+        self.end()
+
+    def end(self) -> None:
+        """
+        Write everything that was collected during the turn.
+        """
+        self.number += 1
+        self.budget = _BUDGET
+        dirty = self._dirty
+        if dirty:
+            self._dirty = []
+            for member in dirty:
+                member.dirty = False
+                member.flush()
+
+    def may_wake_now(self) -> bool:
+        """
+        Tell whether a task can be run from here: none is running.
+        """
+        return self.corked is None and current_task(self.loop) is None
+
+    def cork(self, member: Member) -> None:
+        """
+        Begin a turn in which a member's task is woken.
+        """
+        self.corked = member
+        self.budget = _BUDGET
+
+    def uncork(self) -> None:
+        """
+        End the turn in which a member's task was woken.
+        """
+        self.corked = None
+        self.end()
+
+    # Time.
+
+    def call_at(self, deadline: Deadline) -> None:
+        """
+        Call ``deadline.member.advance_to(now)`` when its time has come.
+        """
+        heapq.heappush(self._timetable, deadline)
+        if deadline.at < self._timer_at - _TOLERANCE:
+            self._arm(deadline.at)
+
+    def _arm(self, at: float) -> None:
+        """
+        Set the timer.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self.loop.call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        """
+        Call the members whose time has come.
+        """
+        self._timer = None
+        self._timer_at = _NEVER
+        now = self.loop.time()
+        due = []
+        timetable = self._timetable
+        while timetable and timetable[0].at <= now + _TOLERANCE:
+            due.append(heapq.heappop(timetable))
+        for deadline in due:
+            member = deadline.member
+            if member is not None:
+                member.advance_to(max(now, deadline.at))
+        # Deadlines of those who left are dropped when their time comes.
+        while timetable and timetable[0].member is None:
+            heapq.heappop(timetable)
+        if timetable and timetable[0].at < self._timer_at:
+            self._arm(timetable[0].at)
+
+
+def turn_of(loop: AbstractEventLoop) -> Turn:
+    """
+    Return the shared state of a loop's connections.
+    """
+    turn = getattr(loop, "_socketeer_turn", None)
+    if type(turn) is not Turn:
+        turn = Turn(loop)
+        # A loop that takes no attributes gets no sharing, only correctness.
+        try:
+            loop._socketeer_turn = turn  # noqa: SLF001
+        except AttributeError:
+            return turn
+    return turn

@@ -1,0 +1,614 @@
+"""
+An open connection: messages and time on top of the frame level.
+
+A session keeps what was received until somebody takes it, bounds it, and tells
+by :attr:`~Endpoint.halted` that it wants no more. It measures time with the
+clock it was given and draws masking keys from the source it was given; it does
+no I/O and waits for nothing, so that all rooms can share it:
+
+* the room passes on what it reads and writes what stands in the outbox;
+* it calls :meth:`Session.advance` when :meth:`Session.next_deadline` has come;
+* it calls :meth:`Session.take_message` for whoever wants a message.
+
+A violation by the peer takes effect after the messages that came before it: as
+long as some were not taken, the failure waits, though not for ever.
+"""
+
+from __future__ import annotations
+
+import codecs
+
+from ..exceptions import ConcurrencyError, PayloadTooBig, ProtocolError, TooManyFragments
+from ..frames import Frame, Opcode
+from .endpoint import Endpoint
+from .masking import copy_payload, decode_payload
+from .prepared import PreparedMessage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .deflate import Deflate
+    from .endpoint import MaskingKeys
+
+__all__ = ["Fragment", "Session"]
+
+_OPEN = 1
+_CLOSING = 2
+_CLOSED = 3
+
+_FIN = 0x80
+_RSV1 = 0x40
+_OPCODE = 0x0F
+_PING_HEAD = 0x89
+_PONG_HEAD = 0x8A
+_TEXT_HEAD = 0x81
+
+_NEVER = float("inf")
+
+_incremental_decoder = codecs.getincrementaldecoder("utf-8")
+
+
+class Fragment:
+    """
+    One frame of a fragmented message.
+
+    Attributes:
+        opcode: The opcode of the message: 1 for text, 2 for binary.
+        payload: The payload of the frame.
+        fin: Whether it is the last frame of the message.
+    """
+
+    __slots__ = ("fin", "opcode", "payload")
+
+    def __init__(self, opcode: int, payload: bytes, fin: bool) -> None:
+        self.opcode = opcode
+        self.payload = payload
+        self.fin = fin
+
+
+class Session(Endpoint):
+    """
+    An open connection without I/O.
+
+    Args:
+        is_client: Whether this is the client's end.
+        max_message_size: Largest message accepted, in bytes, or -1 for any.
+        max_fragment_size: Largest frame accepted, in bytes, or -1 for any.
+        masking_keys: Where masking keys and ping payloads come from.
+        clock: Returns the current time in seconds; it never goes back.
+
+    Attributes:
+        high: More frames than this in the queue halt parsing; -1 for any.
+        low: At most this many frames in the queue end the halt.
+        max_fragments: Most frames in a message that is taken whole.
+        deflate: The permessage-deflate codec that was negotiated, if any.
+        compression_threshold: Messages smaller than this go uncompressed.
+        extensions: Other extensions, which see each data frame as a ``Frame``.
+        ping_interval: Seconds between keepalive pings, or -1.0 for none.
+        ping_timeout: Seconds to wait for the pong, or -1.0 for ever.
+        close_timeout: Seconds for closing, or -1.0 for ever.
+        stall_timeout: Seconds for which input may stay halted, or -1.0 for ever;
+            not used unless there is a ``ping_timeout``.
+        latency: Seconds between the last ping and its pong, 0.0 at first.
+        congested: While true, only the last ping is answered, later.
+        hold_close: Whether a close frame waits for the messages before it.
+        close_due_at: When closing must be over, or infinity.
+        pings: Pings that wait for a pong: by payload, who waits and since when.
+    """
+
+    __slots__ = (
+        "_assembly",
+        "_checked",
+        "_compressed",
+        "_first",
+        "_halted_at",
+        "_keepalive",
+        "_next_ping_at",
+        "_owed_pong",
+        "_pending",
+        "_pending_until",
+        "_pong_due_at",
+        "_queue",
+        "_utf8",
+        "clock",
+        "close_due_at",
+        "close_timeout",
+        "compression_threshold",
+        "congested",
+        "deflate",
+        "extensions",
+        "high",
+        "hold_close",
+        "latency",
+        "low",
+        "max_fragments",
+        "ping_interval",
+        "ping_timeout",
+        "pings",
+        "stall_timeout",
+    )
+
+    def __init__(
+        self,
+        is_client: bool,
+        max_message_size: int,
+        max_fragment_size: int,
+        masking_keys: MaskingKeys,
+        clock: Callable[[], float],
+    ) -> None:
+        Endpoint.__init__(
+            self, is_client, max_message_size, max_fragment_size, masking_keys
+        )
+        self.clock = clock
+        self.high = -1
+        self.low = -1
+        self.max_fragments = 4096
+        self.deflate: Deflate | None = None
+        self.compression_threshold = 0
+        self.extensions: list[object] | None = None
+        self.ping_interval = -1.0
+        self.ping_timeout = -1.0
+        self.close_timeout = -1.0
+        self.stall_timeout = -1.0
+        self.latency = 0.0
+        self.congested = False
+        self.hold_close = False
+        self.close_due_at = _NEVER
+        # Pings that wait for a pong: payload -> (who waits, when it was sent).
+        self.pings: dict[bytes, tuple[object, float]] | None = None
+        # Messages and fragments that nobody has taken yet, from _first on.
+        self._queue: list[object] = []
+        self._first = 0
+        # Fragments taken from the queue whose message is not complete.
+        self._assembly: list[Fragment] | None = None
+        # The state of UTF-8 validation inside a fragmented text message.
+        self._utf8: codecs.IncrementalDecoder | None = None
+        self._checked = False
+        self._compressed = False
+        self._keepalive: bytes | None = None
+        self._next_ping_at = _NEVER
+        self._pong_due_at = _NEVER
+        self._halted_at = _NEVER
+        # The payload of the last ping received while congested.
+        self._owed_pong: bytes | None = None
+        # A failure that waits for the messages before it: code and reason.
+        self._pending: tuple[int, str] | None = None
+        self._pending_until = _NEVER
+
+    def start(self) -> None:
+        """
+        Start the keepalive: the opening handshake is over.
+        """
+        if self.ping_interval >= 0:
+            self._next_ping_at = self.clock() + self.ping_interval
+
+    # Receiving.
+
+    def receive_whole(self, head: int, data: bytearray, start: int, end: int) -> None:
+        if head == _TEXT_HEAD:
+            message = decode_payload(data, start, end, not self.is_client)
+        else:
+            message = copy_payload(data, start, end, not self.is_client)
+        if self.trace is not None:
+            self.trace("<", head, message)
+        self._put(message)
+
+    def _put(self, item: object) -> None:
+        """
+        Queue a message or a fragment; halt when that was one too many.
+        """
+        if 0 <= self.high <= len(self._queue) - self._first:
+            if self.state != _OPEN:
+                # Full, and we are closing: look for the peer's close frame.
+                return
+            if not self.halted:
+                self.halted = True
+                self._halted_at = self.clock()
+        self._queue.append(item)
+
+    def receive_payload(self, head: int, opcode: int, payload: bytes) -> int:
+        first = head & _OPCODE != 0
+        fin = head & _FIN != 0
+        if self.extensions is not None:
+            payload = self._decode(head, payload)
+        elif self.deflate is not None:
+            if first:
+                self._compressed = head & _RSV1 != 0
+            elif head & _RSV1:
+                # "MUST NOT set [...] on any fragment but the first" (RFC 7692, 6.1)
+                raise ProtocolError("RSV1 bit set in continuation frame")
+            if self._compressed:
+                payload = self._inflate(payload, fin)
+        if opcode == 1:
+            self._validate(payload, fin)
+        if not (first and fin):
+            self._put(Fragment(opcode, payload, fin))
+        elif opcode == 1:
+            self._put(str(payload, "utf-8"))
+        else:
+            self._put(payload)
+        return len(payload)
+
+    def _validate(self, payload: bytes, fin: bool) -> None:
+        """
+        Check that a text message is UTF-8 so far (RFC 6455, 8.1).
+        """
+        if self._checked:
+            # Its pieces were checked as they arrived.
+            self._checked = False
+            payload = b""
+        if self._utf8 is None:
+            self._utf8 = _incremental_decoder()
+        self._utf8.decode(payload, fin)
+        if fin:
+            self._utf8 = None
+
+    def check_chunk(self, head: int, chunk: bytes) -> None:
+        opcode = head & _OPCODE or self._opcode
+        compressed = head & _RSV1 if head & _OPCODE else self._compressed
+        if opcode != 1 or compressed or self.extensions is not None:
+            return
+        if self._utf8 is None:
+            self._utf8 = _incremental_decoder()
+        self._utf8.decode(chunk)
+        self._checked = True
+
+    def _inflate(self, payload: bytes, fin: bool) -> bytes:
+        """
+        Decompress a payload within the limits of the message.
+        """
+        limit = self.max_message_size
+        left = limit - self.message_size if limit >= 0 else -1
+        if self.max_fragment_size >= 0 and (left < 0 or self.max_fragment_size < left):
+            limit = left = self.max_fragment_size
+        try:
+            return self.deflate.decompress(payload, fin, left)
+        except PayloadTooBig:
+            size = self.message_size or None
+            raise PayloadTooBig(None, left, size) from None
+
+    def _decode(self, head: int, payload: bytes) -> bytes:
+        """
+        Take a frame through the extensions, the last one first.
+        """
+        frame = Frame(
+            Opcode(head & _OPCODE),
+            payload,
+            fin=head & _FIN != 0,
+            rsv1=head & 0x40 != 0,
+            rsv2=head & 0x20 != 0,
+            rsv3=head & 0x10 != 0,
+        )
+        limit = self.max_message_size
+        left = limit - self.message_size if limit >= 0 else None
+        for extension in reversed(self.extensions):
+            frame = extension.decode(frame, max_size=left)
+        frame.check()
+        return bytes(frame.data)
+
+    def accepts_close(self) -> bool:
+        # A receiver that is about to be woken may still answer what came before.
+        return not self.hold_close or self._first >= len(self._queue)
+
+    def receive_ping(self, payload: bytes) -> None:
+        if self.congested:
+            # "it MAY elect to send a Pong frame for only the most recently
+            # processed Ping frame" (RFC 6455, 5.5.3)
+            self._owed_pong = payload
+        else:
+            Endpoint.receive_ping(self, payload)
+
+    def receive_pong(self, payload: bytes) -> None:
+        pings = self.pings
+        if not pings or payload not in pings:
+            return
+        now = self.clock()
+        # A pong acknowledges the pings before the one it answers, too.
+        for key in list(pings):
+            waiter, sent_at = pings.pop(key)
+            self.latency = now - sent_at
+            if key == self._keepalive:
+                self._keepalive = None
+                self._pong_due_at = _NEVER
+                self._next_ping_at = max(now, sent_at + self.ping_interval)
+            if waiter is not None:
+                self.pong_received(waiter, self.latency)
+            if key == payload:
+                break
+
+    def pong_received(self, waiter: object, latency: float) -> None:
+        """
+        Tell somebody that a ping was answered after ``latency`` seconds.
+        """
+
+    def fail_with(self, exc: Exception, code: int, reason: str) -> None:
+        self.failure = exc
+        self.discarding = True
+        self._pending = (code, reason)
+        if self._first >= len(self._queue):
+            self.fail_now()
+        else:
+            wait = self.close_timeout if self.close_timeout >= 0 else 10.0
+            self._pending_until = self.clock() + wait
+
+    def fail_now(self) -> None:
+        """
+        Let a failure take effect which waited for the messages before it.
+        """
+        if self._pending is not None:
+            code, reason = self._pending
+            self._pending = None
+            self._pending_until = _NEVER
+            self.fail(code, reason)
+
+    # Taking.
+
+    def has_items(self) -> bool:
+        """
+        Tell whether messages or fragments wait to be taken.
+        """
+        return self._first < len(self._queue)
+
+    def take_message(self, decode: object) -> object:
+        """
+        Take the next message, or return :obj:`None` when there is none yet.
+
+        Args:
+            decode: :obj:`None` for str from text and bytes from binary,
+                :obj:`True` for str, :obj:`False` for bytes.
+
+        Raises:
+            UnicodeDecodeError: A binary message was to be decoded and is not
+                UTF-8. It is lost.
+        """
+        while self._first < len(self._queue):
+            item = self._take()
+            if type(item) is str:
+                return item.encode() if decode is False else item
+            if type(item) is bytes:
+                return item.decode() if decode is True else item
+            message = self._assemble(item, decode)
+            if message is not None:
+                return message
+        self.fail_now()
+        return None
+
+    def _take(self) -> object:
+        """
+        Take the next item from the queue; there is one.
+        """
+        queue = self._queue
+        first = self._first
+        item = queue[first]
+        queue[first] = None
+        first += 1
+        if first == len(queue):
+            queue.clear()
+            first = 0
+        self._first = first
+        return item
+
+    def _assemble(self, fragment: Fragment, decode: object) -> object:
+        """
+        Put a message together; return it when its last fragment is there.
+        """
+        if self._assembly is None:
+            self._assembly = []
+        self._assembly.append(fragment)
+        if len(self._assembly) > self.max_fragments >= 0:
+            exc = TooManyFragments(self.max_fragments)
+            self._queue.clear()
+            self._first = 0
+            self._assembly = None
+            self.fail_with(exc, 1009, "too many fragments")
+            return None
+        if not fragment.fin:
+            return None
+        payload = b"".join([part.payload for part in self._assembly])
+        self._assembly = None
+        if decode is True or (decode is None and fragment.opcode == 1):
+            return payload.decode()
+        return payload
+
+    def take_fragment(self) -> Fragment | None:
+        """
+        Take the next fragment; an unfragmented message is its only fragment.
+        """
+        if self._assembly:
+            fragment = self._assembly.pop(0)
+            if not self._assembly:
+                self._assembly = None
+            return fragment
+        if self._first >= len(self._queue):
+            self.fail_now()
+            return None
+        item = self._take()
+        if type(item) is str:
+            return Fragment(1, item.encode(), True)
+        if type(item) is bytes:
+            return Fragment(2, item, True)
+        return item
+
+    def may_resume(self) -> bool:
+        """
+        Tell whether kept input can be parsed further: see :meth:`unhalt`.
+        """
+        if self.halted:
+            return len(self._queue) - self._first <= self.low
+        return self.hold_close and self._rest is not None
+
+    def unhalt(self) -> None:
+        """
+        End the halt and parse what was kept in the meantime.
+        """
+        self.halted = False
+        self.hold_close = False
+        self._halted_at = _NEVER
+        self.resume()
+
+    # Sending.
+
+    def send_message(self, opcode: int, payload: bytes | str, compress: bool) -> None:
+        """
+        Send an unfragmented message.
+
+        Args:
+            opcode: 1 for text, 2 for binary.
+            payload: The payload; text is encoded.
+            compress: Whether it may be compressed, if that was negotiated.
+
+        Raises:
+            UnicodeEncodeError: The text has a lone surrogate. Nothing was sent.
+        """
+        if self.deflate is None and self.extensions is None:
+            self.send_frame(_FIN | opcode, payload)
+        else:
+            if isinstance(payload, str):
+                payload = payload.encode()
+            if len(payload) < self.compression_threshold:
+                compress = False
+            self.send_fragment(opcode, payload, True, compress)
+
+    def send_fragment(
+        self, opcode: int, payload: bytes, fin: bool, compress: bool
+    ) -> None:
+        """
+        Send one frame of a message.
+
+        Args:
+            opcode: 1 for text, 2 for binary, 0 for a continuation.
+            payload: The payload.
+            fin: Whether the message ends with this frame.
+            compress: Whether to compress; the same for all frames of a message.
+        """
+        head = (_FIN if fin else 0) | opcode
+        if self.extensions is not None:
+            frame = Frame(Opcode(opcode), payload, fin=fin)
+            for extension in self.extensions:
+                frame = extension.encode(frame)
+            head = (_FIN if frame.fin else 0) | int(frame.opcode)
+            head |= frame.rsv1 << 6 | frame.rsv2 << 5 | frame.rsv3 << 4
+            payload = bytes(frame.data)
+        elif self.deflate is not None and compress:
+            payload = self.deflate.compress(payload, fin)
+            if opcode:
+                head |= _RSV1
+        self.send_frame(head, payload)
+
+    def shared_frame(self, prepared: PreparedMessage) -> bytes | None:
+        """
+        Return the frame that sends a prepared message here, if one can be shared.
+
+        The caller writes it in the order of frames. A client masks each frame
+        with its own key and an extension may have its own ideas: they get
+        :obj:`None` and send the message by themselves.
+        """
+        if self.is_client or self.extensions is not None:
+            return None
+        deflate = self.deflate
+        if deflate is None or len(prepared.payload) < self.compression_threshold:
+            return prepared.plain_frame()
+        # The peer's window now ends with this message, which our compressor
+        # has not seen: it starts afresh (RFC 7692, 7.2.3).
+        deflate.reset_compressor()
+        return prepared.compressed_frame(
+            deflate.local_max_window_bits, deflate.compress_settings
+        )
+
+    def settle_pong(self) -> None:
+        """
+        End the congestion: answer the last ping received during it.
+        """
+        self.congested = False
+        payload = self._owed_pong
+        if payload is not None:
+            self._owed_pong = None
+            Endpoint.receive_ping(self, payload)
+
+    def send_ping(self, payload: bytes | None, waiter: object) -> bytes:
+        """
+        Send a ping and remember who waits for its pong.
+
+        Args:
+            payload: At most 125 bytes, or :obj:`None` for four random ones.
+            waiter: Passed to :meth:`pong_received`, unless it is :obj:`None`.
+
+        Returns:
+            The payload.
+
+        Raises:
+            ConcurrencyError: A ping with this payload waits for its pong.
+        """
+        if self.pings is None:
+            self.pings = {}
+        if payload is None:
+            payload = self.masking_keys.take()
+            while payload in self.pings:
+                payload = self.masking_keys.take()
+        elif payload in self.pings:
+            raise ConcurrencyError("already waiting for a pong with the same data")
+        if len(payload) > 125:
+            raise ProtocolError("control frame too long")
+        self.send_frame(_PING_HEAD, payload)
+        self.pings[payload] = (waiter, self.clock())
+        return payload
+
+    def send_pong(self, payload: bytes) -> None:
+        """
+        Send an unsolicited pong (RFC 6455, 5.5.3).
+        """
+        if len(payload) > 125:
+            raise ProtocolError("control frame too long")
+        self.send_frame(_PONG_HEAD, payload)
+
+    # Time.
+
+    def next_deadline(self) -> float:
+        """
+        Return when :meth:`advance` is to be called next; maybe infinity.
+        """
+        if self.state == _CLOSED:
+            return self.close_due_at
+        if self.state == _CLOSING:
+            if self.close_due_at == _NEVER and self.close_timeout >= 0:
+                self.close_due_at = self.clock() + self.close_timeout
+            return self.close_due_at
+        if self._pending is not None:
+            return self._pending_until
+        return min(self._next_ping_at, self._pong_due_at)
+
+    def advance(self, now: float) -> bool:
+        """
+        Do what is due.
+
+        Returns:
+            False when closing took longer than ``close_timeout``: the room cuts
+            the connection.
+        """
+        if self.state != _OPEN:
+            return now < self.close_due_at
+        if self._pending is not None:
+            if now >= self._pending_until:
+                self.fail_now()
+        elif now >= self._pong_due_at:
+            self._miss_pong(now)
+        elif now >= self._next_ping_at:
+            self._keepalive = self.send_ping(None, None)
+            if self.ping_timeout >= 0:
+                self._next_ping_at = _NEVER
+                self._pong_due_at = now + self.ping_timeout
+            else:
+                self._next_ping_at = now + self.ping_interval
+        return True
+
+    def _miss_pong(self, now: float) -> None:
+        """
+        Fail the connection, unless the pong may stand in what we did not read.
+        """
+        if not self.halted:
+            self.fail(1011, "keepalive ping timeout")
+        elif 0 <= self.stall_timeout <= now - self._halted_at:
+            self.fail(1011, "receive queue not read")
+        else:
+            self._pong_due_at = now + self.ping_timeout

@@ -1,0 +1,3 @@
+"""
+The stairs from the cellar to the asyncio room, compiled.
+"""

@@ -1,0 +1,1 @@
+cpdef bint run_in(object context, object callback, object argument) except -1

@@ -1,0 +1,1 @@
+# Coroutines: nothing here needs C types.

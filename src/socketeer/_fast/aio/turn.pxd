@@ -1,0 +1,53 @@
+cimport cython
+
+from ..outbox cimport Outbox
+from ..session cimport Session
+
+cdef double _NEVER
+cdef Py_ssize_t _READ_SIZE
+cdef Py_ssize_t _BUDGET
+cdef Py_ssize_t _MAX_SPARES
+cdef double _TOLERANCE
+
+
+cdef class Member(Session):
+    cdef public bint dirty
+
+    cpdef flush(self)
+    cpdef advance_to(self, double now)
+    cpdef received(self, bytearray data, Py_ssize_t size)
+    cpdef ended(self)
+    cpdef lost_connection(self, object exc)
+    cpdef pause_writing(self)
+    cpdef resume_writing(self)
+
+
+cdef class Deadline:
+    cdef public double at
+    cdef public Member member
+
+
+cdef class Turn:
+    cdef readonly object loop
+    cdef readonly bytearray buffer
+    cdef public Member corked
+    cdef public long long number
+    cdef public Py_ssize_t budget
+    cdef list _dirty
+    cdef list _spares
+    cdef bint _ends_soon
+    cdef list _timetable
+    cdef object _timer
+    cdef double _timer_at
+
+    cpdef Outbox take_outbox(self)
+    cpdef give_outbox(self, Outbox outbox)
+    cpdef mark(self, Member member)
+    cpdef touch(self)
+    @cython.locals(dirty=list, member=Member)
+    cpdef end(self)
+    cpdef bint may_wake_now(self) except -1
+    cpdef cork(self, Member member)
+    cpdef uncork(self)
+    cpdef call_at(self, Deadline deadline)
+    cdef _arm(self, double at)

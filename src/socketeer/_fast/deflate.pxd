@@ -1,0 +1,1 @@
+# zlib does the work: nothing here needs C types.

@@ -1,0 +1,665 @@
+"""
+What the server's and the client's connections have in common.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import logging
+import os
+import sys
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Any, cast
+
+from ..exceptions import ConnectionClosed, ConnectionClosedOK, InvalidState
+from ..extensions.permessage_deflate import PerMessageDeflate
+from ..frames import Frame, Opcode
+from ..protocol import CLIENT, OPEN, Protocol, State
+from ..utils import setting
+from ._cellar import (
+    Connected,
+    Link,
+    MaskingKeys,
+    PreparedMessage,
+    drain,
+    receive_fragment,
+    turn_of,
+    wait_until_sendable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable
+    from types import TracebackType
+
+    from ..http11 import Request, Response
+    from ..typing import BytesLike, Data, LoggerLike, Subprotocol
+
+__all__ = ["Connection", "PreparedMessage", "prepare"]
+
+_incremental_decoder = codecs.getincrementaldecoder("utf-8")
+
+# Most frames of a message that recv() puts together.
+MAX_FRAGMENTS = setting("MAX_FRAGMENTS", 4096)
+
+# Messages smaller than this, in bytes, are sent uncompressed: deflate makes
+# hardly anything of them, or makes them longer.
+COMPRESSION_THRESHOLD = setting("COMPRESSION_THRESHOLD", 32)
+
+# Seconds for which nobody may receive from a connection whose queue is full.
+# Its keepalive does not fail meanwhile, as the pong may be among what waits.
+STALL_TIMEOUT = setting("STALL_TIMEOUT", 600.0)
+
+# Masking keys and ping payloads of all connections of the process.
+MASKING_KEYS = MaskingKeys(os.urandom)
+if hasattr(os, "register_at_fork"):
+    # Two processes must not use the keys that were drawn ahead.
+    os.register_at_fork(after_in_child=MASKING_KEYS.discard)
+
+
+def prepare(message: Data | BytesLike, *, text: bool | None = None) -> PreparedMessage:
+    """
+    Prepare a message that is sent to many connections.
+
+    It is framed once and compressed once for each size of window in use;
+    all connections share the result.
+
+    Args:
+        message: The message: :class:`str` for text, bytes-like for binary.
+        text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
+            in a binary frame.
+
+    Raises:
+        TypeError: The message is neither :class:`str` nor bytes-like.
+    """
+    if isinstance(message, str):
+        payload = message.encode()
+        text = True if text is None else text
+    elif isinstance(message, bytes | bytearray | memoryview):
+        payload = bytes(message)
+        text = bool(text)
+    else:
+        raise TypeError("data must be str or bytes")
+    return PreparedMessage(1 if text else 2, payload)
+
+
+def watermarks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, int]:
+    """
+    Return the high and the low mark of a limit; -1 for none.
+
+    Raises:
+        ValueError: The marks are negative or in the wrong order.
+    """
+    if limit is None:
+        return -1, -1
+    high, low = limit if isinstance(limit, tuple) else (limit, None)
+    if high is None:
+        return -1, -1
+    if low is None:
+        low = high // 4
+    if low < 0:
+        raise ValueError("low must be positive or equal to zero")
+    if high < low:
+        raise ValueError("high must be greater than or equal to low")
+    return high, low
+
+
+class Connection(Connected):
+    """
+    An open WebSocket connection of either side.
+
+    Iterating over it receives messages until it is closed::
+
+        async for message in connection:
+            ...
+
+    The iteration ends when the connection is closed normally, with code 1000 or
+    1001 or without a code, and raises
+    :exc:`~socketeer.exceptions.ConnectionClosedError` otherwise.
+
+    As a context manager, it closes itself: with code 1000, or with 1011 if the
+    body raises.
+
+    Connections take attributes, can be members of sets, and can be subclassed:
+    give the class as ``create_connection`` to ``serve()`` or ``connect()``.
+    """
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_id",
+        "_max_queue",
+        "_protocol",
+        "_request",
+        "_response",
+        "_write_limit",
+    )
+
+    _receives_by_itself = True
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        *,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+        write_limit: int | tuple[int, int | None] = 2**15,
+    ) -> None:
+        link = Link(
+            turn_of(asyncio.get_running_loop()),
+            protocol.side is CLIENT,
+            -1 if protocol.max_message_size is None else protocol.max_message_size,
+            -1 if protocol.max_fragment_size is None else protocol.max_fragment_size,
+            MASKING_KEYS,
+        )
+        Connected.__init__(self, link)
+        link.connection = self
+        link.ping_interval = -1.0 if ping_interval is None else ping_interval
+        link.ping_timeout = -1.0 if ping_timeout is None else ping_timeout
+        link.close_timeout = -1.0 if close_timeout is None else close_timeout
+        link.stall_timeout = STALL_TIMEOUT
+        link.max_fragments = MAX_FRAGMENTS
+        link.high, link.low = watermarks(max_queue)
+        high, low = watermarks(write_limit)
+        self._write_limit = (sys.maxsize, 0) if high < 0 else (high, low)
+        self._protocol = protocol
+        protocol.logger = logging.LoggerAdapter(
+            cast("logging.Logger", protocol.logger), {"websocket": weakref.proxy(self)}
+        )
+        self._id: uuid.UUID | None = None
+        self._request: Request | None = None
+        self._response: Response | None = None
+        if protocol.debug:
+            link.trace = self._trace
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """
+        Notice when a subclass receives in its own way: iteration must, too.
+        """
+        super().__init_subclass__(**kwargs)
+        cls._receives_by_itself = cls.recv is Connected.recv
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__qualname__} {self.state.name} at {id(self):#x}>"
+
+    # Life.
+
+    def _opened(self, protocol: Protocol) -> None:
+        """
+        Go from the opening handshake to the open connection.
+        """
+        link = self._link
+        extensions = protocol.extensions
+        if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
+            link.deflate = extensions[0].codec
+            link.reserved_bits = 0x40
+            link.compression_threshold = COMPRESSION_THRESHOLD
+        elif extensions:
+            link.extensions = list(extensions)
+            link.reserved_bits = 0x70
+        link.open()
+
+    def _connection_lost(self, exc: Exception | None) -> None:
+        """
+        Take in that the transport is gone.
+        """
+
+    def _trace(self, direction: str, head: int, payload: Data) -> None:
+        """
+        Log a frame.
+        """
+        frame = Frame(
+            Opcode(head & 0x0F),
+            payload.encode() if isinstance(payload, str) else payload,
+            fin=bool(head & 0x80),
+        )
+        self.logger.debug("%s %s", direction, frame)
+
+    # Public attributes.
+
+    @property
+    def id(self) -> uuid.UUID:
+        """
+        Unique identifier of the connection, for logs.
+        """
+        if self._id is None:
+            self._id = uuid.uuid4()
+        return self._id
+
+    @property
+    def logger(self) -> LoggerLike:
+        """
+        Logger of the connection; its records have the connection, as a weak
+        reference, in an attribute ``websocket``.
+        """
+        return self._protocol.logger
+
+    @logger.setter
+    def logger(self, logger: LoggerLike) -> None:
+        self._protocol.logger = logger
+
+    @property
+    def protocol(self) -> Protocol:
+        """
+        View of the protocol's state: what was negotiated and how it ended.
+        """
+        return self._protocol
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """
+        The transport, with the interface of :class:`asyncio.Transport`.
+        """
+        wire = self._link.wire
+        return cast("asyncio.Transport", getattr(wire, "transport", wire))
+
+    @property
+    def local_address(self) -> Any:
+        """
+        Local address, as of :meth:`socket.socket.getsockname`: ``(host, port)``
+        for IPv4. :obj:`None` if there is no connection.
+        """
+        return self._get_extra_info("sockname")
+
+    @property
+    def remote_address(self) -> Any:
+        """
+        Address of the peer, as of :meth:`socket.socket.getpeername`:
+        ``(host, port)`` for IPv4. :obj:`None` if there is no connection.
+        """
+        return self._get_extra_info("peername")
+
+    def _get_extra_info(self, name: str) -> Any:
+        wire = self._link.wire
+        return None if wire is None else self.transport.get_extra_info(name)
+
+    @property
+    def latency(self) -> float:
+        """
+        Round-trip time of the last ping, in seconds; 0.0 before the first.
+        """
+        return self._link.latency
+
+    @property
+    def state(self) -> State:
+        """
+        State of the connection: CONNECTING, OPEN, CLOSING or CLOSED.
+
+        Checking it before sending is no use: it may change before the message
+        leaves. Send, and handle :exc:`~socketeer.exceptions.ConnectionClosed`.
+        """
+        link = self._link
+        if link.opening is not None:
+            return State.CONNECTING
+        return State(link.state)
+
+    @property
+    def request(self) -> Request | None:
+        """
+        Opening handshake request.
+        """
+        return self._request
+
+    @request.setter
+    def request(self, request: Request | None) -> None:
+        self._request = request
+
+    @property
+    def response(self) -> Response | None:
+        """
+        Opening handshake response.
+        """
+        return self._response
+
+    @response.setter
+    def response(self, response: Response | None) -> None:
+        self._response = response
+
+    @property
+    def subprotocol(self) -> Subprotocol | None:
+        """
+        Subprotocol that was negotiated, or :obj:`None`.
+        """
+        return self._protocol.subprotocol
+
+    @property
+    def close_code(self) -> int | None:
+        """
+        Close code, or :obj:`None` before the connection is CLOSED: the code
+        received, 1005 if there was none in the close frame, 1006 if there was
+        no close frame (RFC 6455, 7.1.5).
+        """
+        if self.state is not State.CLOSED:
+            return None
+        rcvd = self._link.close_rcvd
+        return 1006 if rcvd is None else rcvd.code
+
+    @property
+    def close_reason(self) -> str | None:
+        """
+        Close reason, or :obj:`None` before the connection is CLOSED
+        (RFC 6455, 7.1.6).
+        """
+        if self.state is not State.CLOSED:
+            return None
+        rcvd = self._link.close_rcvd
+        return "" if rcvd is None else rcvd.reason
+
+    @property
+    def close_exc(self) -> ConnectionClosed:
+        """
+        Exception that tells how the connection ended.
+
+        Raises:
+            InvalidState: The connection is not CLOSED yet.
+        """
+        if self.state is not State.CLOSED:
+            raise InvalidState("connection isn't closed yet")
+        return self._link.closed_error()
+
+    @property
+    def connection_exc(self) -> Exception | None:
+        """
+        Root cause of the end of the connection, if there was one.
+        """
+        return self._link.failure
+
+    @property
+    def ping_interval(self) -> float | None:
+        """
+        Seconds between keepalive pings; :obj:`None` for none.
+        """
+        return _optional(self._link.ping_interval)
+
+    @property
+    def ping_timeout(self) -> float | None:
+        """
+        Seconds to wait for a pong; :obj:`None` for ever.
+        """
+        return _optional(self._link.ping_timeout)
+
+    @property
+    def close_timeout(self) -> float | None:
+        """
+        Seconds for the closing handshake; :obj:`None` for ever.
+        """
+        return _optional(self._link.close_timeout)
+
+    @property
+    def max_queue_high(self) -> int | None:
+        """
+        Frames in the receive queue above which reading pauses.
+        """
+        return None if self._link.high < 0 else self._link.high
+
+    @property
+    def max_queue_low(self) -> int | None:
+        """
+        Frames in the receive queue at which reading goes on.
+        """
+        return None if self._link.high < 0 else self._link.low
+
+    @property
+    def write_limit_high(self) -> int:
+        """
+        Bytes waiting to be written above which :meth:`send` waits.
+        """
+        return self._write_limit[0]
+
+    @property
+    def write_limit_low(self) -> int:
+        """
+        Bytes waiting to be written at which :meth:`send` goes on.
+        """
+        return self._write_limit[1]
+
+    # Receiving.
+
+    def __aiter__(self) -> AsyncIterator[Data]:
+        if self._receives_by_itself:
+            return self
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[Data]:
+        """
+        Iterate by way of an overridden :meth:`recv`.
+        """
+        try:
+            while True:
+                yield await self.recv()
+        except ConnectionClosedOK:
+            return
+
+    async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
+        """
+        Receive the next message in fragments, as they arrive.
+
+        The iterator must be consumed to its end: as long as it is not,
+        receiving raises :exc:`~socketeer.exceptions.ConcurrencyError`.
+        Canceling is safe before the first fragment; later, nothing more can be
+        received from this connection.
+
+        Args:
+            decode: As for :meth:`recv`. A character that is split over fragments
+                is returned with the last of them.
+
+        Returns:
+            An iterator over fragments. One that is not fragmented has one.
+
+        Raises:
+            ConnectionClosed: The connection was closed.
+            ConcurrencyError: Another call of :meth:`recv` or
+                :meth:`recv_streaming` is running.
+        """
+        link = self._link
+        decoder = None
+        going_on = False
+        while True:
+            fragment = await receive_fragment(link, going_on)
+            if not going_on and (
+                decode is True or (decode is None and fragment.opcode == 1)
+            ):
+                decoder = _incremental_decoder()
+            going_on = True
+            if decoder is None:
+                yield fragment.payload
+            else:
+                try:
+                    yield decoder.decode(fragment.payload, fragment.fin)
+                except UnicodeDecodeError as exc:
+                    link.fail_with(exc, 1007, "invalid UTF-8")
+                    link.settle()
+                    await self.wait_closed()
+                    raise link.closed_error() from exc
+            if fragment.fin:
+                return
+
+    # Closing.
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close(1000 if exc_type is None else 1011)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """
+        Close the connection; wait until it is closed.
+
+        Does the closing handshake (RFC 6455, 7.1.2) within ``close_timeout``, and
+        nothing if the connection is closed already. Messages that arrived before
+        can still be received afterwards.
+
+        If a fragmented message is being sent, the close code is 1011.
+
+        Args:
+            code: Close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999.
+            reason: Close reason, at most 123 bytes in UTF-8.
+
+        Raises:
+            ProtocolError: The code or the reason cannot be sent. The connection
+                stays OPEN.
+        """
+        link = self._link
+        if link.opening is None and link.state == OPEN:
+            link.begin_close(code, reason)
+        await self.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """
+        Wait until the connection is closed, in state CLOSED and without a
+        transport. Canceling does not disturb the connection.
+        """
+        link = self._link
+        if not link.lost:
+            await asyncio.shield(link.closed_future())
+
+    # Pings.
+
+    async def ping(self, data: Data | BytesLike | None = None) -> Awaitable[float]:
+        """
+        Send a ping (RFC 6455, 5.5.2).
+
+        Args:
+            data: Payload, at most 125 bytes; a string is encoded. By default,
+                four random bytes.
+
+        Returns:
+            A future for the pong: awaiting it gives the round-trip time in
+            seconds. A pong acknowledges all pings before the one it answers,
+            too. If the connection is closed first, awaiting it raises
+            :exc:`~socketeer.exceptions.ConnectionClosed`. It need not be awaited.
+
+        Raises:
+            ConnectionClosed: The connection is CLOSING or CLOSED.
+            ConcurrencyError: A ping with the same payload waits for its pong.
+            ProtocolError: The payload is too long.
+            TypeError: The payload is neither text nor bytes.
+        """
+        payload = None if data is None else _control_payload(data)
+        link = self._link
+        if link.state != OPEN:
+            await wait_until_sendable(link)
+        pong: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        link.send_ping(payload, pong)
+        link.push()
+        await drain(link)
+        return pong
+
+    async def pong(self, data: Data | BytesLike = b"") -> None:
+        """
+        Send an unsolicited pong (RFC 6455, 5.5.3).
+
+        Args:
+            data: Payload, at most 125 bytes; a string is encoded.
+
+        Raises:
+            ConnectionClosed: The connection is CLOSING or CLOSED.
+            ProtocolError: The payload is too long.
+            TypeError: The payload is neither text nor bytes.
+        """
+        payload = _control_payload(data)
+        link = self._link
+        if link.state != OPEN:
+            await wait_until_sendable(link)
+        link.send_pong(payload)
+        link.push()
+        await drain(link)
+
+    # Fan-out.
+
+    def send_prepared(
+        self,
+        message: PreparedMessage,
+        *,
+        max_backlog: int | None = 2**20,
+        on_overflow: str = "close",
+    ) -> bool:
+        """
+        Send a message made by :func:`prepare`, without waiting.
+
+        Args:
+            message: The message.
+            max_backlog: Bytes that may wait to be written to this peer already;
+                :obj:`None` for any number.
+            on_overflow: What happens to a peer with a larger backlog. ``"close"``
+                closes the connection with code 1013. ``"drop"`` drops this
+                message. ``"latest"`` drops those prepared messages that wait and
+                were not begun.
+
+        Returns:
+            Whether the message was sent or is waiting; false if the connection is
+            not OPEN or the message was dropped.
+
+        Raises:
+            ValueError: ``on_overflow`` is none of the above.
+        """
+        check_overflow(on_overflow)
+        limit = -1 if max_backlog is None else max_backlog
+        return self._link.send_prepared(message, limit, on_overflow)
+
+    @property
+    def backlog(self) -> int:
+        """
+        How many bytes wait to be written because the peer is slow.
+        """
+        return self._link.backlog_size()
+
+    @property
+    def dropped(self) -> int:
+        """
+        How many prepared messages this peer did not get because it was slow.
+        """
+        return self._link.dropped
+
+    async def wait_drained(self) -> None:
+        """
+        Wait until the peer has caught up: until the backlog is at most the low
+        mark of ``write_limit`` after it was above the high mark.
+
+        Raises:
+            ConnectionClosed: The connection was lost meanwhile.
+        """
+        await drain(self._link)
+
+
+def check_overflow(on_overflow: str) -> None:
+    """
+    Check what is to happen to a slow peer.
+
+    Raises:
+        ValueError: It is not known.
+    """
+    if on_overflow not in ("close", "drop", "latest"):
+        raise ValueError(
+            f"on_overflow must be 'close', 'drop' or 'latest', not {on_overflow!r}"
+        )
+
+
+def _optional(seconds: float) -> float | None:
+    """
+    Return the public form of a duration.
+    """
+    return None if seconds < 0 else seconds
+
+
+def _control_payload(data: Data | BytesLike) -> bytes:
+    """
+    Return the payload of a control frame.
+
+    Raises:
+        TypeError: The data is neither text nor bytes.
+    """
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    raise TypeError("data must be str or bytes")

@@ -1,0 +1,330 @@
+"""
+Listening sockets and accepting connections.
+
+Binds as :meth:`asyncio.loop.create_server` does, with the same arguments. The
+sockets are ours, not the loop's: a loop must not be asked to watch file
+descriptors that belong to one of its own servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import stat
+import sys
+from asyncio.trsock import TransportSocket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ..typing import LoggerLike, PathLike
+
+__all__ = ["Listener", "bind_tcp", "bind_unix", "watches_sockets"]
+
+# Connections accepted before other events are looked at.
+_BATCH = 64
+
+# Seconds to wait when the process is out of file descriptors or memory.
+_PAUSE = 1.0
+
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+def watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:
+    """
+    Tell whether a loop can watch sockets; Windows' default one cannot.
+    """
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        try:
+            loop.add_reader(ours.fileno(), ours.fileno)
+            loop.remove_reader(ours.fileno())
+        except NotImplementedError:
+            return False
+    return True
+
+
+async def bind_tcp(
+    host: str | Sequence[str] | None,
+    port: int | None,
+    *,
+    family: int = socket.AF_UNSPEC,
+    flags: int = socket.AI_PASSIVE,
+    reuse_address: bool | None = None,
+    reuse_port: bool | None = None,
+) -> list[socket.socket]:
+    """
+    Return sockets bound to all addresses of a host, or of several hosts.
+
+    Args:
+        host: Name or address, or several; :obj:`None` or ``""`` for all interfaces.
+        port: Port; 0 or :obj:`None` for a free one, the same for all addresses.
+        family: ``AF_INET`` or ``AF_INET6`` for one of them only.
+        flags: Flags for :func:`socket.getaddrinfo`.
+        reuse_address: Whether to set ``SO_REUSEADDR``; by default, on POSIX.
+        reuse_port: Whether to set ``SO_REUSEPORT``.
+
+    Raises:
+        OSError: An address cannot be found or bound. No socket is left open.
+    """
+    loop = asyncio.get_running_loop()
+    hosts: Iterable[str | None]
+    if host == "" or host is None:
+        hosts = [None]
+    elif isinstance(host, str):
+        hosts = [host]
+    else:
+        hosts = host
+    if reuse_address is None:
+        reuse_address = os.name == "posix" and sys.platform != "cygwin"
+    found = await asyncio.gather(
+        *[
+            loop.getaddrinfo(
+                name, port, family=family, type=socket.SOCK_STREAM, flags=flags
+            )
+            for name in hosts
+        ]
+    )
+    # Each address once, in the order in which they were found.
+    addresses = dict.fromkeys(info for infos in found for info in infos)
+    bound: list[socket.socket] = []
+    try:
+        for info in addresses:
+            sock = _bind(info, bool(reuse_address), bool(reuse_port), bound)
+            if sock is not None:
+                bound.append(sock)
+        if not bound:
+            raise OSError(
+                errno.EADDRNOTAVAIL, f"could not bind on any address of {host!r}"
+            )
+    except BaseException:
+        for sock in bound:
+            sock.close()
+        raise
+    return bound
+
+
+def _bind(
+    info: tuple[int, int, int, str, tuple[object, ...]],
+    reuse_address: bool,
+    reuse_port: bool,
+    bound: list[socket.socket],
+) -> socket.socket | None:
+    """
+    Return a socket bound to one address; nothing if the system has no such ones.
+    """
+    family, kind, proto, _, address = info
+    try:
+        sock = socket.socket(family, kind, proto)
+    except OSError:
+        # The name has IPv6 addresses and the system has no IPv6, say.
+        return None
+    try:
+        if reuse_address:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+        if reuse_port:
+            _reuse_port(sock)
+        if family == socket.AF_INET6:
+            # IPv4 has a socket of its own.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
+        sock.bind(address)
+    except OSError as exc:
+        sock.close()
+        if exc.errno == errno.EADDRNOTAVAIL and bound:
+            # As with localhost for ::1, where IPv6 is switched off.
+            return None
+        raise OSError(
+            exc.errno,
+            f"error while attempting to bind on address {address!r}: "
+            f"{(exc.strerror or str(exc)).lower()}{_advice(family)}",
+        ) from None
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _advice(family: int) -> str:
+    """
+    Return what to do about an address that cannot be bound.
+    """
+    if family == socket.AF_INET6:
+        return "; if this system has no IPv6, pass family=socket.AF_INET"
+    return ""
+
+
+def _reuse_port(sock: socket.socket) -> None:
+    """
+    Let several sockets listen on one port.
+
+    Raises:
+        ValueError: The system cannot do that.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError("reuse_port not supported by socket module")
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
+    except OSError:
+        raise ValueError(
+            "reuse_port not supported by socket module, "
+            "SO_REUSEPORT defined but not implemented"
+        ) from None
+
+
+def bind_unix(path: PathLike) -> socket.socket:
+    """
+    Return a Unix socket bound to a path.
+
+    A socket that stands there already, left over from another process, is removed.
+
+    Raises:
+        OSError: The path cannot be bound.
+    """
+    path = os.fspath(path)
+    if path[:1] not in ("\0", b"\0"):
+        try:
+            if stat.S_ISSOCK(os.stat(path).st_mode):
+                os.remove(path)
+        except FileNotFoundError:
+            pass
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+    except OSError as exc:
+        sock.close()
+        if exc.errno == errno.EADDRINUSE:
+            raise OSError(
+                errno.EADDRINUSE, f"Address {path!r} is already in use"
+            ) from None
+        raise
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class Listener:
+    """
+    Listening sockets that accept connections.
+
+    Has the methods of :class:`asyncio.Server`.
+
+    Args:
+        sockets: Bound stream sockets; they belong to the listener from now on.
+        backlog: How many connections may wait to be accepted.
+        accepted: Called with each accepted socket, which is non-blocking.
+        logger: Where failures to accept are logged.
+    """
+
+    def __init__(
+        self,
+        sockets: list[socket.socket],
+        backlog: int,
+        accepted: Callable[[socket.socket], None],
+        logger: LoggerLike,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sockets = sockets
+        self._backlog = backlog
+        self._accepted = accepted
+        self._logger = logger
+        self._serving = False
+        self._pauses: set[asyncio.TimerHandle] = set()
+
+    @property
+    def sockets(self) -> tuple[TransportSocket, ...]:
+        """
+        The sockets, as facades that cannot be closed; none after closing.
+        """
+        return tuple(TransportSocket(sock) for sock in self._sockets)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """
+        Return the event loop.
+        """
+        return self._loop
+
+    def is_serving(self) -> bool:
+        """
+        Tell whether connections are accepted.
+        """
+        return self._serving
+
+    def start(self) -> None:
+        """
+        Listen and accept, unless that is the case already.
+        """
+        if self._serving or not self._sockets:
+            return
+        self._serving = True
+        for sock in self._sockets:
+            sock.listen(self._backlog)
+            sock.setblocking(False)
+            self._loop.add_reader(sock.fileno(), self._accept, sock)
+
+    async def start_serving(self) -> None:
+        """
+        Listen and accept, unless that is the case already.
+        """
+        self.start()
+
+    def close(self) -> None:
+        """
+        Stop listening.
+        """
+        if self._serving:
+            self._serving = False
+            for pause in self._pauses:
+                pause.cancel()
+            for sock in self._sockets:
+                self._loop.remove_reader(sock.fileno())
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = []
+
+    async def wait_closed(self) -> None:
+        """
+        Return: closing is immediate.
+        """
+
+    def _accept(self, sock: socket.socket) -> None:
+        """
+        Accept the connections that wait.
+        """
+        for _ in range(_BATCH):
+            try:
+                accepted, _ = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as exc:
+                if exc.errno in _EXHAUSTED:
+                    self._pause(sock, exc)
+                    return
+                raise
+            accepted.setblocking(False)
+            try:
+                self._accepted(accepted)
+            except Exception:
+                accepted.close()
+                self._logger.exception("accepting a connection failed")
+            if not self._serving:
+                return
+
+    def _pause(self, sock: socket.socket, exc: OSError) -> None:
+        """
+        Accept nothing for a while: the process is out of something.
+        """
+        self._logger.error(
+            "cannot accept connections for %.0f s: %s", _PAUSE, exc.strerror
+        )
+        self._loop.remove_reader(sock.fileno())
+
+        def go_on() -> None:
+            self._pauses.discard(handle)
+            self._loop.add_reader(sock.fileno(), self._accept, sock)
+
+        handle = self._loop.call_later(_PAUSE, go_on)
+        self._pauses.add(handle)

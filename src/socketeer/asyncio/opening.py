@@ -1,0 +1,313 @@
+"""
+The server's opening handshake on a connection: hooks, deadline, answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from ..http11 import Request, Response
+from ..protocol import OPEN
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ..server import ServerProtocol
+    from .server import Server, ServerConnection
+
+    Hook = Callable[..., Response | None | Awaitable[Response | None]]
+
+__all__ = ["ServerOpening"]
+
+_NO_PREFIX = "Failed to open a WebSocket connection"
+
+
+class ServerOpening:
+    """
+    Reads a request, asks the hooks, writes the response.
+
+    Hooks may be functions or coroutine functions; a task is made only when one
+    returns something to await.
+
+    Args:
+        connection: The connection.
+        protocol: The handshake without I/O.
+        server: The server, which starts the handler.
+    """
+
+    def __init__(
+        self, connection: ServerConnection, protocol: ServerProtocol, server: Server
+    ) -> None:
+        self.connection = connection
+        self.protocol = protocol
+        self.server = server
+        self.request: Request | None = None
+        # Waits for a hook.
+        self.task: asyncio.Task[None] | None = None
+        # Whether the transport can carry a response: not before TLS is up.
+        self.secure = True
+        # Whether a response was sent; what the client sends is of no interest.
+        self.answered = False
+
+    # What the link passes on.
+
+    def data_received(self, data: bytes) -> None:
+        """
+        Take in a piece of the request.
+        """
+        if self.answered:
+            return
+        try:
+            self._receive(data)
+        except Exception as exc:
+            self._fail("opening handshake", exc)
+
+    def _receive(self, data: bytes) -> None:
+        """
+        Take in a piece of the request, and go on if it is complete.
+        """
+        self.protocol.receive_data(data)
+        if self.request is not None:
+            # Kept by the protocol until the answer is given. No client may send
+            # anything before that (RFC 6455, 4.1): bounded, as it is patient.
+            return
+        for event in self.protocol.events_received():
+            if isinstance(event, Request):
+                self.request = self.connection.request = event
+                self._process_request(event)
+                return
+        if self.protocol.handshake_exc is not None:
+            # The protocol has an answer to what is not a request.
+            self._write()
+            self._finish()
+
+    def eof_received(self) -> None:
+        """
+        Take in the end of the client's bytes.
+        """
+        if not self.answered:
+            self.protocol.receive_eof()
+            self._give_up()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """
+        Take in that the connection is gone.
+        """
+        self._cancel()
+        self.protocol.receive_eof()
+
+    def timed_out(self) -> None:
+        """
+        Take in that the client, or a hook, was too slow.
+        """
+        if self.answered or not self.secure:
+            self._give_up()
+        elif self.request is None:
+            self.protocol.handshake_exc = TimeoutError("timed out during handshake")
+            self._reject(
+                HTTPStatus.REQUEST_TIMEOUT, f"{_NO_PREFIX}: request timeout.\n"
+            )
+        else:
+            self.protocol.handshake_exc = TimeoutError("timed out during handshake")
+            self._reject(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{_NO_PREFIX}: server timeout.\n"
+            )
+
+    def shut_down(self) -> None:
+        """
+        Take in that the server is closing.
+        """
+        if not self.secure:
+            self._give_up()
+        elif not self.answered and self.request is None:
+            self._reject(HTTPStatus.SERVICE_UNAVAILABLE, "Server is shutting down.\n")
+
+    # The steps.
+
+    def _process_request(self, request: Request) -> None:
+        """
+        Ask the ``process_request`` hook.
+        """
+        self._ask(
+            "process_request",
+            self.server.process_request,
+            (self.connection, request),
+            self._decide,
+        )
+
+    def _decide(self, response: Response | None) -> None:
+        """
+        Make the response, unless the hook did.
+        """
+        protocol = self.protocol
+        request = self.request
+        assert request is not None
+        if response is None:
+            response = protocol.accept(request)
+            if response.status_code == 101 and self.server.is_closing():
+                response = protocol.reject(
+                    HTTPStatus.SERVICE_UNAVAILABLE, "Server is shutting down.\n"
+                )
+        else:
+            assert isinstance(response, Response)
+        if self.server.server_header is not None:
+            response.headers["Server"] = self.server.server_header
+        self.connection.response = response
+        self._ask(
+            "process_response",
+            self.server.process_response,
+            (self.connection, request, response),
+            self._answer,
+        )
+
+    def _answer(self, response: Response | None) -> None:
+        """
+        Send the response.
+        """
+        if response is not None:
+            assert isinstance(response, Response)
+            self.connection.response = response
+        response = self.connection.response
+        assert response is not None
+        protocol = self.protocol
+        protocol.send_response(response)
+        self._write()
+        if protocol.state is OPEN:
+            self.answered = True
+            self.connection._opened(protocol)
+            self.connection._link.feed(protocol.unread_data())
+        else:
+            self._finish()
+
+    # Hooks.
+
+    def _ask(
+        self,
+        name: str,
+        hook: Hook | None,
+        args: tuple[Any, ...],
+        then: Callable[[Response | None], None],
+    ) -> None:
+        """
+        Call a hook and go on with its result.
+        """
+        if hook is None:
+            then(None)
+            return
+        try:
+            result = hook(*args)
+        except Exception as exc:
+            self._fail(name, exc)
+            return
+        if inspect.isawaitable(result):
+            self.task = asyncio.get_running_loop().create_task(
+                self._ask_later(name, result, then)
+            )
+        else:
+            self._go_on(name, result, then)
+
+    async def _ask_later(
+        self,
+        name: str,
+        awaitable: Awaitable[Response | None],
+        then: Callable[[Response | None], None],
+    ) -> None:
+        """
+        Go on with the result of a coroutine.
+        """
+        try:
+            result = await awaitable
+        except Exception as exc:
+            self.task = None
+            self._fail(name, exc)
+            return
+        self.task = None
+        self._go_on(name, result, then)
+
+    def _go_on(
+        self,
+        name: str,
+        result: Response | None,
+        then: Callable[[Response | None], None],
+    ) -> None:
+        """
+        Check the result of a hook.
+        """
+        if self.answered or self.connection._link.lost:
+            return
+        if result is not None and not isinstance(result, Response):
+            self._fail(
+                name, TypeError(f"{name} must return a Response or None: {result!r}")
+            )
+            return
+        then(result)
+
+    def _fail(self, name: str, exc: Exception) -> None:
+        """
+        Answer for a hook that raised.
+        """
+        if self.answered or self.connection._link.lost:
+            return
+        self.protocol.handshake_exc = exc
+        self.connection.logger.error("%s failed", name, exc_info=exc)
+        self._reject(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            f"{_NO_PREFIX}.\nSee server log for more information.\n",
+        )
+
+    # Ends.
+
+    def _reject(self, status: HTTPStatus, text: str) -> None:
+        """
+        Send a response that no hook has asked for.
+        """
+        self._cancel()
+        response = self.protocol.reject(status, text)
+        self.connection.response = response
+        self.protocol.send_response(response)
+        self._write()
+        self._finish()
+
+    def _write(self) -> None:
+        """
+        Write what the protocol has to say.
+        """
+        data = b"".join(self.protocol.data_to_send())
+        if data:
+            self.connection._link.write_raw(data)
+
+    def _finish(self) -> None:
+        """
+        Half-close; the client has ``close_timeout`` to do the same.
+        """
+        self.answered = True
+        link = self.connection._link
+        link.flush()
+        timeout = link.close_timeout
+        link.open_due_at = link.clock() + (timeout if timeout >= 0 else 10.0)
+        link.schedule()
+
+    def _give_up(self) -> None:
+        """
+        Close, without an answer.
+        """
+        self.answered = True
+        self._cancel()
+        self.protocol.handshake_exc = self.protocol.handshake_exc or EOFError(
+            "connection closed during handshake"
+        )
+        link = self.connection._link
+        if link.wire is not None:
+            link.wire.abort()
+
+    def _cancel(self) -> None:
+        """
+        Stop waiting for a hook.
+        """
+        task = self.task
+        if task is not None and task is not asyncio.current_task():
+            self.task = None
+            task.cancel()

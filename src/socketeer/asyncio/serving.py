@@ -1,0 +1,324 @@
+"""
+From listening sockets to connections: what ``serve()`` sets up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import socket
+import ssl as ssl_module
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..server import ServerProtocol
+from ._cellar import ForeignProtocol, SocketTransport, TLSTransport, turn_of
+from .listener import Listener, bind_tcp, bind_unix, watches_sockets
+
+if TYPE_CHECKING:
+    from ..typing import PathLike
+    from ._cellar import Link, Wire
+    from .server import Server, ServerConnection
+
+__all__ = ["Binding", "ConnectionFactory"]
+
+
+@dataclasses.dataclass
+class ConnectionFactory:
+    """
+    Makes connections and the handshakes they begin with.
+
+    Attributes:
+        create_connection: The class, or a function that stands for it.
+        protocol_arguments: Arguments of :class:`~socketeer.server.ServerProtocol`.
+        connection_arguments: Arguments of the class.
+        select_subprotocol: Hook, called with the connection.
+    """
+
+    create_connection: Callable[..., ServerConnection]
+    protocol_arguments: dict[str, Any]
+    connection_arguments: dict[str, Any]
+    select_subprotocol: Callable[..., Any] | None
+
+    def make(self, server: Server) -> tuple[ServerConnection, ServerProtocol]:
+        """
+        Return a new connection and its handshake.
+        """
+        hook = self.select_subprotocol
+        select = None
+        if hook is not None:
+
+            def select(_: ServerProtocol, subprotocols: Sequence[Any]) -> Any:
+                return hook(connection, subprotocols)
+
+        protocol = ServerProtocol(
+            select_subprotocol=select, **self.protocol_arguments
+        )
+        connection = self.create_connection(
+            protocol, server, **self.connection_arguments
+        )
+        return connection, protocol
+
+
+class Binding:
+    """
+    Binds a server's sockets and makes connections of what they accept.
+
+    Calling it, with the server, returns what listens.
+
+    Args:
+        factory: Makes the connections.
+        ssl: TLS context, or :obj:`None`.
+        ssl_handshake_timeout: Seconds for the TLS handshake.
+        ssl_shutdown_timeout: Seconds for the end of TLS.
+        start_serving: Whether to start to listen at once.
+        backlog: How many connections may wait to be accepted.
+        keep_alive: Whether TCP looks after idle connections.
+        sock: A socket that is bound already.
+        unix: Whether this is about Unix sockets.
+        arguments: Where to bind to: arguments of ``bind_tcp()`` or ``bind_unix()``.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+    """
+
+    def __init__(
+        self,
+        factory: ConnectionFactory,
+        *,
+        ssl: ssl_module.SSLContext | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
+        backlog: int = 100,
+        keep_alive: bool | None = None,
+        sock: socket.socket | None = None,
+        unix: bool = False,
+        **arguments: Any,
+    ) -> None:
+        if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
+            raise TypeError("ssl argument must be an SSLContext or None")
+        self._factory = factory
+        self._ssl = ssl
+        self._handshake_timeout = ssl_handshake_timeout
+        self._shutdown_timeout = ssl_shutdown_timeout
+        self._start_serving = start_serving
+        self._backlog = backlog
+        self._keep_alive = keep_alive
+        self._sock = sock
+        self._unix = unix
+        self._arguments = arguments
+
+    async def __call__(self, server: Server) -> Any:
+        """
+        Bind, and start to listen unless that is to be done later.
+
+        Raises:
+            OSError: An address cannot be bound.
+            ValueError: Arguments contradict each other.
+        """
+        loop = asyncio.get_running_loop()
+        sockets = await self._sockets()
+        if self._keep_alive:
+            for sock in sockets:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, True)
+        if not watches_sockets(loop):
+            return await self._listen_by_loop(server, sockets)
+        listener = Listener(
+            sockets,
+            self._backlog,
+            lambda sock: self._accepted(server, sock),
+            server.logger,
+        )
+        if self._start_serving:
+            listener.start()
+        return listener
+
+    async def _sockets(self) -> list[socket.socket]:
+        """
+        Return the bound sockets.
+        """
+        sock = self._sock
+        if self._unix:
+            path: PathLike | None = self._arguments.pop("path", None)
+            if self._arguments:
+                raise TypeError(f"unexpected arguments: {', '.join(self._arguments)}")
+            if (path is None) == (sock is None):
+                raise ValueError(
+                    "path was not specified, and no sock specified"
+                    if path is None
+                    else "path and sock can not be specified at the same time"
+                )
+            if path is not None:
+                return [bind_unix(path)]
+        else:
+            host = self._arguments.get("host")
+            port = self._arguments.get("port")
+            if host is not None or port is not None:
+                if sock is not None:
+                    raise ValueError(
+                        "host/port and sock can not be specified at the same time"
+                    )
+                return await bind_tcp(**self._arguments)
+        if sock is None:
+            raise ValueError("Neither host/port nor sock were specified")
+        if sock.type != socket.SOCK_STREAM:
+            raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+        return [sock]
+
+    # On our own transports.
+
+    def _accepted(self, server: Server, sock: socket.socket) -> None:
+        """
+        Make a connection of an accepted socket.
+        """
+        connection, protocol = self._factory.make(server)
+        link = connection._link
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            # Frames are written when they are to be sent: no waiting for more.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        high, low = connection._write_limit
+        wire: Wire
+        server.adopt(connection, protocol)
+        if self._ssl is None:
+            wire = SocketTransport(link.turn, sock, link, high, low)
+        else:
+            self._expect_tls(link)
+            wire = TLSTransport(
+                link.turn,
+                sock,
+                link,
+                high,
+                low,
+                self._ssl,
+                True,
+                None,
+                self._shutdown_timeout,
+                lambda: self._secured(server, link),
+            )
+        link.wire = wire
+        wire.start()
+
+    def _expect_tls(self, link: Link) -> None:
+        """
+        Give the TLS handshake its time.
+        """
+        link.opening.secure = False
+        if self._handshake_timeout is not None:
+            link.open_due_at = link.clock() + self._handshake_timeout
+            link.schedule()
+
+    def _secured(self, server: Server, link: Link) -> None:
+        """
+        Take in that the TLS handshake is over.
+        """
+        if link.opening is None:
+            return
+        link.opening.secure = True
+        if server.is_closing():
+            link.opening.shut_down()
+        elif server.open_timeout is not None:
+            link.open_due_at = link.clock() + server.open_timeout
+            link.schedule()
+
+    # On the loop's transports.
+
+    async def _listen_by_loop(
+        self, server: Server, sockets: list[socket.socket]
+    ) -> Any:
+        """
+        Listen where the loop cannot watch sockets.
+        """
+        servers = [
+            await asyncio.get_running_loop().create_server(
+                lambda: self._make_protocol(server),
+                sock=sock,
+                ssl=self._ssl,
+                backlog=self._backlog,
+                start_serving=self._start_serving,
+                **self._timeouts(),
+            )
+            for sock in sockets
+        ]
+        return servers[0] if len(servers) == 1 else _Servers(servers)
+
+    def _timeouts(self) -> dict[str, float | None]:
+        """
+        Return the arguments that the loop only takes with TLS.
+        """
+        if self._ssl is None:
+            return {}
+        return {
+            "ssl_handshake_timeout": self._handshake_timeout,
+            "ssl_shutdown_timeout": self._shutdown_timeout,
+        }
+
+    def _make_protocol(self, server: Server) -> ForeignProtocol:
+        """
+        Make the protocol of a connection that the loop has accepted.
+        """
+        connection, protocol = self._factory.make(server)
+        link = connection._link
+
+        def connected(wire: Wire) -> None:
+            link.wire = wire
+            server.adopt(connection, protocol)
+
+        return ForeignProtocol(
+            turn_of(asyncio.get_running_loop()),
+            link,
+            *connection._write_limit,
+            connected,
+        )
+
+
+class _Servers:
+    """
+    Several servers of the loop as one.
+
+    Args:
+        servers: The servers.
+    """
+
+    def __init__(self, servers: list[asyncio.Server]) -> None:
+        self._servers = servers
+
+    @property
+    def sockets(self) -> tuple[Any, ...]:
+        """
+        The listening sockets.
+        """
+        return tuple(sock for server in self._servers for sock in server.sockets)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """
+        Return the event loop.
+        """
+        return self._servers[0].get_loop()
+
+    def is_serving(self) -> bool:
+        """
+        Tell whether connections are accepted.
+        """
+        return all(server.is_serving() for server in self._servers)
+
+    async def start_serving(self) -> None:
+        """
+        Start accepting connections.
+        """
+        for server in self._servers:
+            await server.start_serving()
+
+    def close(self) -> None:
+        """
+        Stop listening.
+        """
+        for server in self._servers:
+            server.close()
+
+    async def wait_closed(self) -> None:
+        """
+        Wait until the servers are closed.
+        """
+        for server in self._servers:
+            await server.wait_closed()
