@@ -103,7 +103,8 @@ def run_cell(cell: Cell, arguments: list[str], measure: bool) -> int:
     command = [python]
     if measure:
         command += ["-m", "coverage", "run"]
-    command += ["-m", "pytest", *left_to_others(cell), *arguments]
+    # Tests that were asked for by name run everywhere.
+    command += ["-m", "pytest", *(arguments or left_to_others(cell))]
     report = REPORTS / f"{cell.name}.json"
     report.unlink(missing_ok=True)
     print(f"\n$ SOCKETEER_CORE={cell.build} {shlex.join(command)}", flush=True)
