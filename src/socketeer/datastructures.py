@@ -90,8 +90,8 @@ class Headers(MutableMapping[str, str]):
 
     # Collection
 
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._index
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._index
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._index)
@@ -101,21 +101,21 @@ class Headers(MutableMapping[str, str]):
 
     # Mapping
 
-    def __getitem__(self, name: str) -> str:
-        values = self._index[name.lower()]
+    def __getitem__(self, key: str) -> str:
+        values = self._index[key.lower()]
         if len(values) > 1:
-            raise MultipleValuesError(name)
+            raise MultipleValuesError(key)
         return values[0]
 
-    def __setitem__(self, name: str, value: str) -> None:
+    def __setitem__(self, key: str, value: str) -> None:
         if not _is_valid_value(str(value)):
-            raise InvalidHeaderValue(name, value)
-        self.set_insecure(name, value)
+            raise InvalidHeaderValue(key, value)
+        self.set_insecure(key, value)
 
-    def __delitem__(self, name: str) -> None:
-        key = name.lower()
-        del self._index[key]
-        self._items = [item for item in self._items if item[0].lower() != key]
+    def __delitem__(self, key: str) -> None:
+        lowered = key.lower()
+        del self._index[lowered]
+        self._items = [item for item in self._items if item[0].lower() != lowered]
 
     def __eq__(self, other: object) -> bool:
         """Compare names without case, and the values of each in order."""
@@ -142,29 +142,30 @@ class Headers(MutableMapping[str, str]):
     def update(self, *args: HeadersLike, **kwargs: str) -> None:
         """Add headers; those of the same name stay."""
         if args and isinstance(args[0], Headers):
-            # Through the mapping, a repeated header would be an error.
-            args = (args[0].raw_items(), *args[1:])
+            # As a mapping, it would have no repeated headers. A copy, for it
+            # may be ourselves.
+            args = (list(args[0].raw_items()), *args[1:])
         super().update(*args, **kwargs)
 
     # Multiple values
 
-    def get_all(self, name: str) -> list[str]:
+    def get_all(self, key: str) -> list[str]:
         """Give the values of a header, in order; an empty list if absent."""
-        return self._index.get(name.lower(), []).copy()
+        return self._index.get(key.lower(), []).copy()
 
     def raw_items(self) -> Iterator[tuple[str, str]]:
         """Give names and values as they stand, in order."""
         return iter(self._items)
 
-    def set_insecure(self, name: str, value: str) -> None:
+    def set_insecure(self, key: str, value: str) -> None:
         """
         Add a header without a look at its value.
 
         Only for values that are known to be valid: a line break in it
         becomes a header of its own.
         """
-        self._items.append((name, value))
-        self._index.setdefault(name.lower(), []).append(value)
+        self._items.append((key, value))
+        self._index.setdefault(key.lower(), []).append(value)
 
 
 class SupportsKeysAndGetItem(typing.Protocol):

@@ -232,6 +232,15 @@ def test_update_adds_headers(headers):
     assert headers["Date"] == "now"
 
 
+def test_headers_can_be_added_to_themselves(repeated):
+    """
+    Then there is one more of each.
+    """
+    repeated.update(repeated)
+
+    assert repeated.get_all("Server") == ["one", "two", "one", "two"]
+
+
 @pytest.mark.parametrize(
     "arguments", [({"A": "1"}, {"B": "2"}), (Headers(), Headers()), (5,), (None,), ("ab",)]
 )
