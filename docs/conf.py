@@ -4,9 +4,13 @@ How the documentation is built; ``make docs`` builds it, and warnings are errors
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
+# Interpreted functions have signatures.
+os.environ["SOCKETEER_CORE"] = "pure"
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from socketeer.version import version  # noqa: E402 (the path comes first)
@@ -32,11 +36,17 @@ myst_heading_anchors = 3
 
 # Every reference must lead somewhere.
 nitpicky = True
-# Types of the standard library, whose documentation is not read while building:
-# that would need a network.
 nitpick_ignore_regex = [
-    ("py:.*", r"(asyncio|collections|http|logging|os|re|socket|ssl|typing|uuid)\..*"),
+    # The standard library: its index is not read while building, which would
+    # need a network.
+    ("py:obj", "True|False|None"),
+    (
+        "py:.*",
+        r"(asyncio|collections|http|logging|os|re|socket|ssl|typing|uuid|zlib)\..*",
+    ),
     ("py:.*", r"_(asyncio|socket|ssl|thread|weakref)\..*"),
+    # What the public interface is made from, and is not public itself.
+    ("py:.*", r"socketeer\.(_core|_frame_endpoint|streams)\..*"),
 ]
 
 autodoc_member_order = "bysource"
@@ -47,3 +57,22 @@ python_use_unqualified_type_names = True
 python_display_short_literal_types = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+
+
+def keep_colons(
+    app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
+    """
+    Let the first line of an attribute's docstring contain a colon.
+
+    Napoleon takes what stands before it for a type; ours are annotated.
+    """
+    if what in {"attribute", "data", "property"}:
+        lines.insert(0, "")
+
+
+def setup(app: Any) -> None:
+    """
+    Read docstrings before Napoleon does.
+    """
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)
