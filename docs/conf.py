@@ -47,6 +47,11 @@ nitpick_ignore_regex = [
     ("py:.*", r"_(asyncio|socket|ssl|thread|weakref)\..*"),
     # What the public interface is made from, and is not public itself.
     ("py:.*", r"socketeer\.(_core|_frame_endpoint|streams)\..*"),
+    (
+        "py:class",
+        r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook"
+        r"|PerMessageDeflate|SupportsKeysAndGetItem)",
+    ),
 ]
 
 autodoc_member_order = "bysource"
@@ -68,7 +73,8 @@ def keep_colons(
     Napoleon takes what stands before it for a type; ours are annotated.
     """
     if what in {"attribute", "data", "property"}:
-        lines.insert(0, "")
+        # An empty comment.
+        lines[:0] = ["..", ""]
 
 
 def setup(app: Any) -> None:
