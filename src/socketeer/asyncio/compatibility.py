@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from ..http11 import Request
 
 __all__ = [
-    "OLDER_ATTRIBUTES",
     "OlderArguments",
     "adapt_handler",
     "adapt_headers",
     "adapt_process_request",
+    "older_attribute",
     "overridden_process_request",
     "take_older_arguments",
 ]
@@ -35,6 +35,21 @@ OLDER_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
     "open": lambda connection: connection.state == 1,
     "closed": lambda connection: connection.state == 3,
 }
+
+
+def older_attribute(connection: Any, name: str) -> Any:
+    """
+    Return an attribute which connections had in older versions.
+
+    Raises:
+        AttributeError: They had none of that name.
+    """
+    older = OLDER_ATTRIBUTES.get(name)
+    if older is None:
+        raise AttributeError(
+            f"{type(connection).__name__!r} object has no attribute {name!r}"
+        )
+    return older(connection)
 
 
 def adapt_handler(handler: Callable[..., Any]) -> Callable[[Any], Any]:

@@ -18,6 +18,7 @@ from ..extensions.permessage_deflate import PerMessageDeflate
 from ..frames import Frame, Opcode
 from ..protocol import CLIENT, OPEN, Protocol, State
 from ..utils import setting
+from . import compatibility
 from ._cellar import (
     Connected,
     Link,
@@ -184,6 +185,12 @@ class Connection(Connected):
 
     def __repr__(self) -> str:
         return f"<{type(self).__qualname__} {self.state.name} at {id(self):#x}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """
+        Look for an attribute of older versions.
+        """
+        return compatibility.older_attribute(self, name)
 
     # Life.
 

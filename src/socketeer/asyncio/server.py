@@ -92,17 +92,6 @@ class ServerConnection(Connection):
         """
         return cast("ServerProtocol", self.protocol).reject(status, text)
 
-    def __getattr__(self, name: str) -> Any:
-        """
-        Look for the name of an older attribute.
-        """
-        older = compatibility.OLDER_ATTRIBUTES.get(name)
-        if older is None:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}"
-            )
-        return older(self)
-
     def _opened(self, protocol: Protocol) -> None:
         super()._opened(protocol)
         self.server.start_handler(self)

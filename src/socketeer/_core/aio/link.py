@@ -277,6 +277,11 @@ class Link(Member):
         if connection is not None:
             connection._connection_lost(exc)  # noqa: SLF001
 
+    def pong_received(self, waiter: object, latency: float) -> None:
+        # The caller of ping() may have cancelled the future.
+        if not waiter.done():
+            waiter.set_result(latency)
+
     def _end_waits(self) -> None:
         """
         Wake everybody: the connection is gone.

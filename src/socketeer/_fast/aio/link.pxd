@@ -47,6 +47,7 @@ cdef class Link(Member):
     cpdef settle(self)
     cpdef ended(self)
     cpdef lost_connection(self, object exc)
+    cpdef pong_received(self, object waiter, double latency)
     @cython.locals(waiter=Waiter)
     cdef _end_waits(self)
 

@@ -1,0 +1,351 @@
+"""
+WebSocket clients on asyncio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from ..client import ClientProtocol
+from ..extensions.permessage_deflate import enable_client_permessage_deflate
+from ..headers import validate_subprotocols
+from ..http11 import USER_AGENT, Response
+from ..protocol import OPEN
+from ..uri import parse_uri
+from . import compatibility
+from .connection import Connection
+from .dialing import dial
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import TracebackType
+
+    from ..datastructures import HeadersLike
+    from ..extensions import ClientExtensionFactory
+    from ..typing import LoggerLike, Origin, PathLike, Subprotocol
+    from ..uri import WebSocketURI
+
+__all__ = ["ClientConnection", "connect", "unix_connect"]
+
+
+class ClientConnection(Connection):
+    """
+    The client's end of a WebSocket connection, returned by :func:`connect`.
+
+    See :class:`~.connection.Connection` for what it can do.
+    """
+
+    __slots__ = ()
+
+    async def handshake(
+        self,
+        additional_headers: HeadersLike | None = None,
+        user_agent_header: str | None = USER_AGENT,
+    ) -> None:
+        """
+        Perform the opening handshake.
+
+        Args:
+            additional_headers: Headers of the request, after all others.
+            user_agent_header: ``User-Agent`` header; :obj:`None` for none.
+
+        Raises:
+            InvalidHandshake: The server refused, or its response is invalid.
+        """
+        protocol = cast("ClientProtocol", self.protocol)
+        request = self.request = protocol.connect()
+        if additional_headers is not None:
+            request.headers.update(additional_headers)
+        if user_agent_header is not None:
+            request.headers.setdefault("User-Agent", user_agent_header)
+        protocol.send_request(request)
+        link = self._link
+        link.write_raw(b"".join(protocol.data_to_send()))
+        await link.opening.answered
+        if protocol.state is not OPEN:
+            raise cast("Exception", protocol.handshake_exc)
+        self._opened(protocol)
+        link.feed(protocol.unread_data())
+
+
+class ClientOpening:
+    """
+    Reads the response of the opening handshake.
+
+    Attributes:
+        answered: A future: done when there is a response, or will be none.
+        failed: A future of somebody who waits for TLS; gets the exception.
+    """
+
+    def __init__(self, connection: ClientConnection, protocol: ClientProtocol) -> None:
+        self.connection = connection
+        self.protocol = protocol
+        self.answered: asyncio.Future[None] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self.failed: asyncio.Future[None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """
+        Take in a piece of the response.
+        """
+        self.protocol.receive_data(data)
+        self._look()
+
+    def eof_received(self) -> None:
+        """
+        Take in the end of the server's bytes.
+        """
+        self.protocol.receive_eof()
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """
+        Take in that the connection is gone.
+        """
+        if self.failed is not None and not self.failed.done():
+            self.failed.set_exception(
+                exc or ConnectionResetError("connection closed during TLS handshake")
+            )
+        self.protocol.receive_eof()
+        self._look()
+        self._finish()
+
+    def timed_out(self) -> None:
+        """
+        Take in nothing: who connects has a deadline.
+        """
+
+    def _look(self) -> None:
+        """
+        Look whether the response is complete.
+        """
+        for event in self.protocol.events_received():
+            if isinstance(event, Response):
+                self.connection.response = event
+        if self.protocol.state == OPEN or self.protocol.handshake_exc is not None:
+            self._finish()
+
+    def _finish(self) -> None:
+        """
+        Wake who waits for the response.
+        """
+        if not self.answered.done():
+            self.answered.set_result(None)
+
+
+class connect:  # noqa: N801 - the field's interface
+    """
+    Connect to the WebSocket server at ``uri``.
+
+    Await it, or use it as an asynchronous context manager that closes the
+    connection::
+
+        async with connect("ws://localhost:8765") as connection:
+            await connection.send("Hello!")
+            print(await connection.recv())
+
+    Args:
+        uri: ``ws://`` or ``wss://`` URI of the server. A user name and a password
+            in it are sent for HTTP Basic Authentication.
+        origin: Value of the ``Origin`` header.
+        extensions: Extensions, in order of preference.
+        subprotocols: Subprotocols, in order of preference.
+        compression: ``"deflate"`` offers permessage-deflate (RFC 7692);
+            :obj:`None` does not.
+        additional_headers: Headers of the request, after all others.
+        user_agent_header: ``User-Agent`` header; :obj:`None` for none.
+        proxy: :obj:`None` or :obj:`True`. This version connects directly, whatever
+            the environment says.
+        open_timeout: Seconds for all of connecting; :obj:`None` for no limit.
+        ping_interval: Seconds between pings that keep the connection alive;
+            :obj:`None` for none.
+        ping_timeout: Seconds to wait for a pong before the connection fails;
+            :obj:`None` for ever.
+        close_timeout: Seconds for the closing handshake; :obj:`None` for ever.
+        max_size: Largest message accepted, in bytes, also after decompression;
+            :obj:`None` for any. A tuple also limits frames: ``(message, frame)``.
+        max_queue: Frames that may wait to be received before reading pauses;
+            :obj:`None` for any number. A tuple also tells when it goes on:
+            ``(high, low)``.
+        write_limit: Bytes that may wait to be written before sending waits. A
+            tuple also tells when it goes on: ``(high, low)``.
+        logger: Logger of the client; ``socketeer.client`` by default.
+        create_connection: Class of the connection, or a function that makes it.
+        **kwargs: Arguments of :meth:`asyncio.loop.create_connection`: ``ssl``,
+            ``server_hostname``, ``sock``, ``family``, ``local_addr``... ``host`` and
+            ``port`` override where to connect to; ``ssl_handshake_timeout`` is
+            ``open_timeout`` by default and ``ssl_shutdown_timeout`` is
+            ``close_timeout``.
+
+    Raises:
+        InvalidURI: The URI is not valid.
+        OSError: The TCP connection failed.
+        InvalidHandshake: The opening handshake failed.
+        TimeoutError: Connecting took longer than ``open_timeout``.
+        ValueError: Arguments contradict each other.
+    """
+
+    def __init__(  # noqa: PLR0913 - the field's interface
+        self,
+        uri: str,
+        *,
+        # Handshake
+        origin: Origin | None = None,
+        extensions: Sequence[ClientExtensionFactory] | None = None,
+        subprotocols: Sequence[Subprotocol] | None = None,
+        compression: Literal["deflate"] | None = "deflate",
+        additional_headers: HeadersLike | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        proxy: Literal[True] | None = True,
+        # Timeouts
+        open_timeout: float | None = 10,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        # Limits
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+        write_limit: int | tuple[int, int | None] = 2**15,
+        # Others
+        logger: LoggerLike | None = None,
+        create_connection: Callable[..., ClientConnection] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if proxy is not None and proxy is not True:
+            raise NotImplementedError("connecting through a proxy is not supported")
+        older = compatibility.take_older_arguments(kwargs)
+        if older.close_timeout is not None:
+            close_timeout = older.close_timeout
+        if subprotocols is not None:
+            validate_subprotocols(subprotocols)
+        if compression == "deflate":
+            extensions = enable_client_permessage_deflate(extensions)
+        elif compression is not None:
+            raise ValueError(f"unsupported compression: {compression}")
+        self.uri = uri
+        self.additional_headers = older.extra_headers or additional_headers
+        self.user_agent_header = user_agent_header
+        self.open_timeout = open_timeout
+        self.close_timeout = close_timeout
+        self.connection_kwargs = kwargs
+        self._create_connection = (
+            older.create_connection or create_connection or ClientConnection
+        )
+        self._protocol_arguments: dict[str, Any] = {
+            "origin": origin,
+            "extensions": extensions,
+            "subprotocols": subprotocols,
+            "max_size": max_size,
+            "logger": logger or logging.getLogger("socketeer.client"),
+        }
+        self._connection_arguments: dict[str, Any] = {
+            "ping_interval": ping_interval,
+            "ping_timeout": ping_timeout,
+            "close_timeout": close_timeout,
+            "max_queue": max_queue,
+            "write_limit": write_limit,
+        }
+
+    # Ways to connect.
+
+    def __await__(self) -> Generator[Any, None, ClientConnection]:
+        return self.connect().__await__()
+
+    async def __aenter__(self) -> ClientConnection:
+        if hasattr(self, "connection"):
+            raise RuntimeError("connect() isn't reentrant")
+        self.connection = await self
+        try:
+            await self.connection.__aenter__()
+        except BaseException:
+            del self.connection
+            raise
+        return self.connection
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection = self.connection
+        del self.connection
+        await connection.__aexit__(exc_type, exc_value, traceback)
+
+    async def connect(self) -> ClientConnection:
+        """
+        Connect, as awaiting the object does.
+
+        Returns:
+            The connection, which is OPEN.
+        """
+        try:
+            async with asyncio.timeout(self.open_timeout):
+                return await self._connect()
+        except TimeoutError as exc:
+            raise TimeoutError("timed out during opening handshake") from exc
+
+    async def _connect(self) -> ClientConnection:
+        """
+        Connect without a deadline.
+        """
+        uri = parse_uri(self.uri)
+        arguments = self._dial_arguments(uri)
+        protocol = ClientProtocol(uri, **self._protocol_arguments)
+        connection = self._create_connection(protocol, **self._connection_arguments)
+        link = connection._link
+        protocol.hand_over(link)
+        link.opening = ClientOpening(connection, protocol)
+        try:
+            await dial(connection, **arguments)
+            await connection.handshake(self.additional_headers, self.user_agent_header)
+        except BaseException:
+            if link.wire is not None:
+                link.wire.abort()
+            raise
+        return connection
+
+    def _dial_arguments(self, uri: WebSocketURI) -> dict[str, Any]:
+        """
+        Return where and how to connect to.
+
+        Raises:
+            ValueError: TLS and the URI contradict each other.
+        """
+        arguments = dict(self.connection_kwargs)
+        if uri.secure:
+            arguments.setdefault("ssl", True)
+            arguments.setdefault("server_hostname", uri.host)
+            arguments.setdefault("ssl_handshake_timeout", self.open_timeout)
+            arguments.setdefault("ssl_shutdown_timeout", self.close_timeout)
+            if arguments["ssl"] is None:
+                raise ValueError("ssl=None is incompatible with a wss:// URI")
+        elif arguments.get("ssl") is not None:
+            raise ValueError("ssl argument is incompatible with a ws:// URI")
+        if not arguments.pop("unix", False) and arguments.get("sock") is None:
+            arguments.setdefault("host", uri.host)
+            arguments.setdefault("port", uri.port)
+        return arguments
+
+
+def unix_connect(
+    path: PathLike | None = None, uri: str | None = None, **kwargs: Any
+) -> connect:
+    """
+    Connect to a WebSocket server listening on a Unix socket.
+
+    Args:
+        path: File system path of the socket, unless there is ``sock``.
+        uri: URI for the opening handshake: ``ws://localhost/`` by default, or
+            ``wss://localhost/`` with ``ssl``.
+        **kwargs: Arguments of :func:`connect`; ``host`` and ``port`` have no effect.
+    """
+    if uri is None:
+        uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
+    if path is not None:
+        kwargs["path"] = path
+    return connect(uri, unix=True, **kwargs)
