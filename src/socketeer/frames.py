@@ -14,11 +14,13 @@ import enum
 import re
 import struct
 import typing
-from collections.abc import Callable, Generator, Sequence
 
 from .exceptions import PayloadTooBig, ProtocolError
-from .typing import BytesLike
+from .typing import BytesLike  # noqa: TC001 - tools evaluate fields of dataclasses
 from .utils import apply_mask, generate_mask, setting
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
 
 __all__ = ["Close", "CloseCode", "Frame", "Opcode"]
 

@@ -8,9 +8,12 @@ caller runs them again after :meth:`StreamReader.feed_data` or
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import typing
 
-from .typing import BytesLike
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from .typing import BytesLike
 
 __all__ = ["StreamReader"]
 

@@ -14,7 +14,8 @@ import secrets
 import sys
 import typing
 
-from .typing import BytesLike
+if typing.TYPE_CHECKING:
+    from .typing import BytesLike
 
 __all__ = [
     "GUID",

@@ -53,5 +53,3 @@ def exception_chain(exc: BaseException | None) -> Iterable[BaseException]:
     while exc is not None:
         yield exc
         exc = exc.__cause__
-
-

@@ -242,7 +242,8 @@ def test_headers_can_be_added_to_themselves(repeated):
 
 
 @pytest.mark.parametrize(
-    "arguments", [({"A": "1"}, {"B": "2"}), (Headers(), Headers()), (5,), (None,), ("ab",)]
+    "arguments",
+    [({"A": "1"}, {"B": "2"}), (Headers(), Headers()), (5,), (None,), ("ab",)],
 )
 def test_headers_are_made_of_one_thing_at_most(arguments):
     """
@@ -367,7 +368,14 @@ STEPS = st.one_of(
     ),
     *(
         st.tuples(st.just(method))
-        for method in ("__len__", "__str__", "__repr__", "serialize", "clear", "popitem")
+        for method in (
+            "__len__",
+            "__str__",
+            "__repr__",
+            "serialize",
+            "clear",
+            "popitem",
+        )
     ),
 )
 

@@ -21,10 +21,10 @@ from hypothesis import assume, event, example, given, settings
 from hypothesis import strategies as st
 
 from socketeer.datastructures import Headers
-from socketeer.http11 import Request, Response, parse_request_head
+from socketeer.http11 import Request, parse_request_head
 
-from .comparing import outcome, reader, run
-from .test_http11 import BODIES, REQUEST, RESPONSE, damaged_heads
+from .comparing import outcome
+from .messages import BODIES, REQUEST, RESPONSE, damaged_heads, parse_response
 
 
 def names_and_values(headers):
@@ -224,10 +224,7 @@ def test_others_read_what_we_write(path, items):
         b"GET",
         path.encode(),
         b"HTTP/1.1",
-        [
-            (name.lower().encode(), value.encode("iso-8859-1"))
-            for name, value in items
-        ],
+        [(name.lower().encode(), value.encode("iso-8859-1")) for name, value in items],
     )
 
     assert expected == h11_request(data)
@@ -237,11 +234,6 @@ def test_others_read_what_we_write(path, items):
 # Responses
 
 
-def parse_response(data):
-    stream = reader(data)
-    return run(Response.parse(stream.read_line, stream.read_exact, stream.read_to_eof))
-
-
 def h11_response(data):
     """Read a response with h11."""
     connection = h11.Connection(h11.CLIENT)
@@ -249,7 +241,11 @@ def h11_response(data):
         h11.Request(
             method="GET",
             target="/",
-            headers=[("Host", "h"), ("Upgrade", "websocket"), ("Connection", "Upgrade")],
+            headers=[
+                ("Host", "h"),
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+            ],
         )
     )
     connection.send(h11.EndOfMessage())

@@ -42,7 +42,8 @@ def test_waits_for_the_rest_of_a_line():
 
 
 @pytest.mark.parametrize(
-    ("data", "size"), [(b"abcd\n", 5), (b"abcdef\nghi", 7), (b"abcde", 5), (b"abcdef", 6)]
+    ("data", "size"),
+    [(b"abcd\n", 5), (b"abcdef\nghi", 7), (b"abcde", 5), (b"abcdef", 6)],
 )
 def test_refuses_a_line_beyond_the_limit(data, size):
     """
@@ -190,7 +191,9 @@ def advance(pending, generator):
     try:
         next(generator)
     except StopIteration as result:
-        return bytes(result.value) if isinstance(result.value, bytearray) else result.value
+        return (
+            bytes(result.value) if isinstance(result.value, bytearray) else result.value
+        )
     except (EOFError, RuntimeError) as exc:
         return type(exc), str(exc)
     pending.append(generator)
@@ -224,7 +227,8 @@ def test_behaves_as_that_of_websockets(steps):
             ]
         else:
             results = [
-                outcome(getattr(stream, method), *arguments) for stream in (ours, theirs)
+                outcome(getattr(stream, method), *arguments)
+                for stream in (ours, theirs)
             ]
 
         assert results[1] == results[0]
