@@ -51,8 +51,8 @@ USER_AGENT = setting("USER_AGENT", _PRODUCT)
 SERVER = setting("SERVER", _PRODUCT)
 """What the server says in the ``Server`` header."""
 
-# Bytes, with the line break. As in Apache, nginx and others, the request
-# line has the same limit as each header line.
+# Bytes, with the line break: of the request line, of the status line and
+# of each header line.
 MAX_LINE_LENGTH = setting("MAX_LINE_LENGTH", 8192)
 
 # Browsers send about 15 headers, proxies add a few.
