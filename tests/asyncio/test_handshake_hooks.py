@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 
 import pytest
 
@@ -116,7 +115,9 @@ async def test_process_request_may_let_the_handshake_go_on(form):
     """
     None means: continue.
     """
-    async with serving(process_request=form(lambda connection, request: None)) as server:
+    async with serving(
+        process_request=form(lambda connection, request: None)
+    ) as server:
         head = await upgraded(server)
 
     assert "HTTP/1.1 101 Switching Protocols" == head.first_line
@@ -321,7 +322,7 @@ async def test_process_response_sees_the_server_field():
     assert ["X"] == seen
 
 
-# respond()
+# Responses made by respond()
 
 
 @pytest.mark.parametrize("status", [200, 404, 503])
@@ -397,112 +398,3 @@ async def test_a_refusal_stays_a_refusal_at_shutdown():
             answer = await read_answer(peer)
 
     assert 403 == answer.status
-
-
-# Origins
-
-ORIGINS = ["http://localhost", re.compile(r"https://.*\.example"), None]
-
-
-@pytest.mark.parametrize(
-    ("fields", "status"),
-    [
-        ((), 101),
-        ((("Origin", "http://localhost"),), 101),
-        ((("Origin", "http://localhost:80"),), 403),
-        ((("Origin", "https://a.example"),), 101),
-        ((("Origin", "https://a.example.org"),), 403),
-        ((("Origin", "xhttps://a.example"),), 403),
-        ((("Origin", "null"),), 403),
-    ],
-)
-async def test_origins_are_strings_patterns_and_none(fields, status):
-    """
-    Strings match exactly, patterns as a whole; None admits no origin at all.
-    """
-    async with serving(origins=ORIGINS) as server:
-        head = await upgraded(server, *fields)
-
-    assert head.first_line.startswith(f"HTTP/1.1 {status} ")
-
-
-# Subprotocols
-
-
-@pytest.mark.parametrize(
-    ("offers", "chosen"), [("chat", []), ("chat, superchat", ["superchat"])]
-)
-async def test_select_subprotocol_decides(offers, chosen):
-    """
-    It gets the connection and the offers, and may choose none of them.
-    """
-    seen = []
-
-    def select_subprotocol(connection, subprotocols):
-        seen.append(subprotocols)
-        return "superchat" if "superchat" in subprotocols else None
-
-    options = {
-        "subprotocols": ["chat", "superchat"],
-        "select_subprotocol": select_subprotocol,
-    }
-    async with serving(**options) as server:
-        head = await upgraded(server, ("Sec-WebSocket-Protocol", offers))
-
-    assert [offers.split(", ")] == seen
-    assert chosen == head.get_all("Sec-WebSocket-Protocol")
-
-
-async def test_select_subprotocol_may_refuse():
-    """
-    NegotiationError becomes 400 with its text.
-    """
-
-    def select_subprotocol(connection, subprotocols):
-        raise lib.NegotiationError("none of these")
-
-    async with serving(select_subprotocol=select_subprotocol) as server:
-        answer = await ask(server.port, opening_request())
-
-    assert 400 == answer.status
-    assert (
-        "Failed to open a WebSocket connection: none of these.\n" == answer.text
-    )
-
-
-async def test_select_subprotocol_fails_with_500(caplog):
-    """
-    Any other exception is an error of the server.
-    """
-
-    def select_subprotocol(connection, subprotocols):
-        raise LookupError("secret")
-
-    async with serving(select_subprotocol=select_subprotocol) as server:
-        answer = await ask(server.port, opening_request())
-
-    assert (500, INTERNAL) == (answer.status, answer.text)
-    [record] = [r for r in caplog.records if r.levelno > logging.INFO]
-    assert "ERROR" == record.levelname
-    assert record.exc_info is not None
-
-
-async def test_the_handler_sees_its_subprotocol():
-    """
-    Both ends tell the subprotocol; without negotiation it is None.
-    """
-    seen = []
-
-    async def handler(connection):
-        seen.append(connection.subprotocol)
-
-    async with serving(handler, subprotocols=["chat"]) as server:
-        async with connecting(server.uri, subprotocols=["chat"]) as client:
-            assert "chat" == client.subprotocol
-            await client.wait_closed()
-    async with serving(handler) as server:
-        async with connecting(server.uri, subprotocols=["chat"]) as client:
-            assert client.subprotocol is None
-            await client.wait_closed()
-
-    assert ["chat", None] == seen

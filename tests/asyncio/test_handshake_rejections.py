@@ -152,9 +152,8 @@ async def test_http_1_0_is_answered_505():
             "invalid Origin header: multiple values",
         ),
         (
-            opening_request(LINE, ("Sec-WebSocket-Extensions", "deflate; =")),
-            "invalid Sec-WebSocket-Extensions header: "
-            "expected token at 9 in deflate; =",
+            opening_request(LINE, ("Sec-WebSocket-Extensions", "x;")),
+            "invalid Sec-WebSocket-Extensions header: expected token at 2 in x;",
         ),
         (
             opening_request(LINE, ("Sec-WebSocket-Extensions", ",")),
@@ -261,9 +260,7 @@ async def test_every_rejection_has_the_same_fields():
 # Heads that are too long: 8192 bytes a line, 128 fields.
 
 
-@pytest.mark.parametrize(
-    ("size", "status"), [(8190, 101), (8191, 414), (70_000, 414)]
-)
+@pytest.mark.parametrize(("size", "status"), [(8190, 101), (8191, 414), (70_000, 414)])
 async def test_an_over_long_request_line_is_answered_414(size, status):
     """
     A request line holds 8192 bytes at most, its end included.

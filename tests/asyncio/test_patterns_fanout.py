@@ -58,42 +58,42 @@ class Registry:
 
 async def by_close(server, client):
     """
-    The client closes.
+    Let the client close.
     """
     await client.close()
 
 
 async def by_abort(server, client):
     """
-    The client vanishes.
+    Let the client vanish.
     """
     client.transport.abort()
 
 
 async def by_return(server, client):
     """
-    The handler returns.
+    Make the handler return.
     """
     await client.send("return")
 
 
 async def by_exception(server, client):
     """
-    The handler raises.
+    Make the handler raise.
     """
     await client.send("raise")
 
 
 async def by_shutdown(server, client):
     """
-    The server closes.
+    Close the server.
     """
     server.server.close()
 
 
 async def by_violation(server, client):
     """
-    The client breaks the protocol: a reserved opcode.
+    Break the protocol: send a reserved opcode.
     """
     client.transport.write(bytes.fromhex("8380 00000000"))
 

@@ -12,6 +12,7 @@ import random
 import pytest
 
 from tests.asyncio.exchange import nothing_left_over, serving
+from tests.asyncio.harness import wait_until
 from tests.asyncio.raw import RawPeer
 from tests.under_test import websockets
 
@@ -96,7 +97,9 @@ async def test_the_time_server_on_the_wire():
     """
     async with nothing_left_over(), serving(show_time) as server:
         with contextlib.closing(
-            await RawPeer.connect(server.port, headers=(("Origin", "http://localhost"),))
+            await RawPeer.connect(
+                server.port, headers=(("Origin", "http://localhost"),)
+            )
         ) as peer:
             frames = [await peer.read_frame() for _ in range(3)]
             await peer.send_close(1001)
@@ -136,8 +139,7 @@ async def test_keepalive_needs_no_care():
         uri = f"ws://localhost:{server.port}"
         async with websockets.connect(uri, ping_interval=0.005) as connection:
             [at_server] = server.server.connections
-            while not (connection.latency and at_server.latency):
-                await asyncio.sleep(0.001)
+            await wait_until(lambda: connection.latency and at_server.latency)
             await connection.send("alive")
 
             assert "alive" == await connection.recv()

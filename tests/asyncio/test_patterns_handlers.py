@@ -192,7 +192,7 @@ async def test_both_by_gather(caplog):
 
 async def first_of_two(chat, connection):
     """
-    The handler of A5: two tasks; when one ends, the other is cancelled.
+    Run two tasks, as A5 does; when one ends, cancel the other.
     """
     tasks = [
         asyncio.create_task(chat.consumer(connection)),
@@ -278,7 +278,7 @@ async def test_cancelling_a_consumer_loses_no_message():
 
 async def both_in_one_loop(chat, connection):
     """
-    The handler of A6: two futures; the loser is cancelled, and made again.
+    Wait for two futures, as A6 does; cancel the loser, and make it again.
     """
     try:
         while True:

@@ -102,8 +102,7 @@ async def test_process_request_uses_headers():
     """
 
     def process_request(connection, request):
-        token = request.headers.get("Authorization")
-        if token != "Bearer secret":
+        if request.headers.get("Authorization") != "Bearer secret":
             return connection.respond(401, "token, please\n")
         connection.user = "ada"
         return None
@@ -176,7 +175,7 @@ async def test_an_address_that_is_not_there_says_what_to_do():
     """
     C7: an IPv6 address that cannot be bound; the error names the option.
     """
-    with pytest.raises(OSError, match="host=|family="):
+    with pytest.raises(OSError, match=r"host=|family="):
         await websockets.serve(echo, "2001:db8::1", 0)
 
 
@@ -336,7 +335,8 @@ async def test_a_firehose_does_not_starve_others():
     async def handler(connection):
         nonlocal sent
         if connection.request.path != "/firehose":
-            return await echo(connection)
+            await echo(connection)
+            return
         while not served.is_set() and sent < 200_000:
             await connection.send("water")
             sent += 1
@@ -346,7 +346,7 @@ async def test_a_firehose_does_not_starve_others():
         with contextlib.closing(await dial(server.port)) as peer:
             await peer.send(opening_request("GET /firehose HTTP/1.1"))
             await peer.read_head()
-            peer.sock.setblocking(True)
+            peer.sock.setblocking(True)  # noqa: FBT003 - positional only
             reading = threading.Thread(target=drain, args=(peer.sock,))
             reading.start()
             for _ in range(10):

@@ -171,9 +171,7 @@ def test_exactly_one_source_of_credentials(options):
         lib.basic_auth("realm", **options)
 
 
-@pytest.mark.parametrize(
-    "credentials", [("a", "b", "c"), [("a", b"b")], ("a", 1), [1]]
-)
+@pytest.mark.parametrize("credentials", [("a", "b", "c"), [("a", b"b")], ("a", 1), [1]])
 def test_credentials_are_pairs_of_strings(credentials):
     """
     Anything else is a mistake that shows at once.

@@ -78,7 +78,7 @@ async def test_close_stops_accepting():
     async with serving() as server:
         server.server.close()
         await server.server.wait_closed()
-        with pytest.raises(OSError):
+        with pytest.raises(ConnectionRefusedError):
             await connecting(server.uri)
 
     assert not server.server.is_serving()
@@ -98,7 +98,7 @@ async def test_close_connections_false_keeps_them():
 
             assert "still there?" == await client.recv()
             assert lib.State.OPEN is client.state
-            with pytest.raises(OSError):
+            with pytest.raises(ConnectionRefusedError):
                 await connecting(server.uri)
             await assert_waits(waiting)
         await waiting

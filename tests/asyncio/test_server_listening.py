@@ -194,7 +194,10 @@ async def test_host_and_sock_exclude_each_other():
     """
     The error is that of `loop.create_server()`.
     """
-    with socket.create_server(("127.0.0.1", 0)) as sock, pytest.raises(ValueError):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as sock,
+        pytest.raises(ValueError, match="sock"),
+    ):
         await lib.serve(echo, "127.0.0.1", 0, sock=sock)
 
 
@@ -203,7 +206,7 @@ async def test_a_port_in_use_is_an_oserror():
     A second server on the same port fails with EADDRINUSE.
     """
     async with serving() as first:
-        with pytest.raises(OSError) as raised:
+        with pytest.raises(OSError, match=str(first.port)) as raised:
             await lib.serve(echo, "127.0.0.1", first.port)
 
     assert errno.EADDRINUSE == raised.value.errno
@@ -213,11 +216,10 @@ async def test_a_foreign_address_is_an_oserror():
     """
     An address of another machine cannot be listened on (RFC 5737).
     """
-    with pytest.raises(OSError) as raised:
+    with pytest.raises(OSError, match=r"192\.0\.2\.1") as raised:
         await lib.serve(echo, "192.0.2.1", 0)
 
     assert errno.EADDRNOTAVAIL == raised.value.errno
-    assert "192.0.2.1" in str(raised.value)
 
 
 async def test_reuse_port_shares_a_port():
@@ -271,7 +273,7 @@ async def test_start_serving_false_starts_later():
         uri = f"ws://127.0.0.1:{port_of(server)}"
 
         assert not server.is_serving()
-        with pytest.raises(OSError):
+        with pytest.raises(ConnectionRefusedError):
             await connecting(uri)
         await server.start_serving()
         assert server.is_serving()
