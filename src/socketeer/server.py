@@ -158,11 +158,11 @@ class ServerProtocol(Protocol):
         Change it, if need be, and pass it to :meth:`send_response`.
 
         Args:
-            request: The request, from :meth:`events_received`.
+            request: The request, from :meth:`.events_received`.
 
         Returns:
             A response with status 101, or the reason for rejecting the
-            connection, which is also in :attr:`handshake_exc`.
+            connection, which is also in :attr:`.handshake_exc`.
         """
         self._accept_called = True
         try:

@@ -540,7 +540,7 @@ class Connection(Connected):
                 four random bytes.
 
         Returns:
-            A future for the pong: awaiting it gives the round-trip time in
+            A future for the pong; awaiting it gives the round-trip time in
             seconds. A pong acknowledges all pings before the one it answers,
             too. If the connection is closed first, awaiting it raises
             :exc:`~socketeer.exceptions.ConnectionClosed`. It need not be awaited.
