@@ -13,7 +13,7 @@ from typing import Any
 os.environ["SOCKETEER_CORE"] = "pure"
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
-from socketeer.version import version  # noqa: E402 (the path comes first)
+from socketeer.version import version
 
 project = "Socketeer"
 author = "Socketeer contributors"
@@ -49,8 +49,10 @@ nitpick_ignore_regex = [
     ("py:.*", r"socketeer\.(_core|_frame_endpoint|streams)\..*"),
     (
         "py:class",
-        r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook"
-        r"|PerMessageDeflate|SupportsKeysAndGetItem)",
+        (
+            r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook"
+            r"|PerMessageDeflate|SupportsKeysAndGetItem)"
+        ),
     ),
 ]
 
