@@ -15,6 +15,9 @@ build_of = $(word 3,$(call fields,$(filter $(1)=%,$(PYTHONS))))
 # What the compiled core is made from.
 CORE := setup.py $(shell find src/socketeer/_core src/socketeer/_fast -name '*.py' -o -name '*.p[xy][dx]' -o -name '*.h')
 
+# Node's WebSocket library, a peer in tests; without npm those tests are skipped.
+NODE_PEER := $(if $(shell command -v npm),tests/interop/node_modules/.package-lock.json)
+
 TESTED := $(foreach version,$(VERSIONS),.venv/$(version)/.built-$(call build_of,$(version)))
 
 .PHONY: demo test check docs build clean help
@@ -32,7 +35,7 @@ help:
 demo: .venv/demo/.built-$(call build_of,$(NEWEST))
 	@.venv/demo/bin/python -m socketeer.demo $(DEMO)
 
-test: $(TESTED)
+test: $(TESTED) $(NODE_PEER)
 	@.venv/$(OLDEST)/bin/python tools/matrix.py --tests='$(TESTS)' $(if $(filter off,$(COVERAGE)),--no-coverage) \
 		$(foreach version,$(VERSIONS),$(version)=.venv/$(version)=$(call build_of,$(version)))
 
@@ -82,6 +85,9 @@ endef
 
 .venv/%/.built-pure: .venv/%/.ready $(CORE)
 	$(call install,pure)
+
+tests/interop/node_modules/.package-lock.json: tests/interop/package-lock.json
+	@cd tests/interop && npm ci --silent && touch node_modules/.package-lock.json || test "$$CI" != true
 
 # Environments are made once, not thrown away as by-products.
 .SECONDARY:

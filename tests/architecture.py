@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 Sources = dict[str, str]
 
@@ -213,7 +213,8 @@ def arrows_point_down(sources: Sources) -> list[str]:
             other = floor(imported.target)
             if imported.is_ours and other != own and other not in KNOWS[own]:
                 found.append(
-                    f"{module}:{imported.line}: {own} imports {imported.target}, {other}"
+                    f"{module}:{imported.line}: "
+                    f"{own} imports {imported.target}, {other}"
                 )
     return found
 

@@ -1,4 +1,4 @@
-"""
+r"""
 Runs a page of the documentation: a page is a program, read from top to bottom.
 
 Run one page by hand with ``python -m tests.pages docs/tutorial.md``. The
@@ -18,7 +18,7 @@ convention, also for authors:
 
        <!-- test
        server = await start("server.py")
-       assert "Hello Ada!" in await run("client.py", input="Ada\\n")
+       assert "Hello Ada!" in await run("client.py", input="Ada\n")
        await stop(server)
        -->
 
@@ -268,7 +268,12 @@ class Page:
                     return
                 await asyncio.sleep(0.02)
 
-    async def run(self, name: str, *arguments: str, input: str = "") -> str:
+    async def run(
+        self,
+        name: str,
+        *arguments: str,
+        input: str = "",  # noqa: A002 (as subprocess.run() has it)
+    ) -> str:
         """
         Run a file to its successful end; return what it printed.
         """

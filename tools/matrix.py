@@ -167,7 +167,9 @@ def main() -> int:
     measure = not options.no_coverage and not arguments
     builds = {python.split("=")[2] for python in options.pythons}
     if "pure" in builds and os.environ.get("CI") == "true":
-        print("CI=true, and no C compiler works for one of the Pythons", file=sys.stderr)
+        print(
+            "CI=true, and no C compiler works for one of the Pythons", file=sys.stderr
+        )
         return 1
     REPORTS.mkdir(parents=True, exist_ok=True)
     tested = cells(options.pythons)

@@ -10,11 +10,11 @@ Runs on any Python 3, because it runs before the right one is known.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = ["Python", "candidates", "choose", "compiles", "examine", "main"]
@@ -62,27 +62,27 @@ class Python(NamedTuple):
         """
         Whether extension modules can be compiled, given a compiler.
         """
-        return os.path.exists(os.path.join(self.headers, "Python.h"))
+        return Path(self.headers, "Python.h").exists()
 
 
 def candidates(environ: dict[str, str]) -> list[str]:
     """
     Return the executables that may be a Python, the preferred ones first.
     """
-    home = environ.get("HOME", "")
-    pyenv = environ.get("PYENV_ROOT", os.path.join(home, ".pyenv"))
+    home = Path(environ.get("HOME", ""))
+    pyenv = Path(environ.get("PYENV_ROOT", home / ".pyenv"))
     # A system's own Python is the one most people have. Pyenv's shims only lead
     # to the versions that are looked at anyway.
-    folders = ["/usr/bin", *environ.get("PATH", "").split(os.pathsep), "/usr/local/bin"]
-    folders = [f for f in folders if f != os.path.join(pyenv, "shims")]
-    folders += sorted(glob.glob(os.path.join(pyenv, "versions", "*", "bin")))
+    names = ["/usr/bin", *environ.get("PATH", "").split(os.pathsep), "/usr/local/bin"]
+    folders = [Path(name) for name in names if Path(name) != pyenv / "shims"]
+    folders += sorted(pyenv.glob("versions/*/bin"))
     found = []
     for folder in folders:
-        for name in sorted(glob.glob(os.path.join(folder, "python3*"))):
-            minor = os.path.basename(name)[len("python3") :].lstrip(".")
+        for path in sorted(folder.glob("python3*")):
+            minor = path.name[len("python3") :].lstrip(".")
             is_old = minor.isdigit() and (3, int(minor)) < OLDEST_SUPPORTED
             if (minor.isdigit() or not minor) and not is_old:
-                found.append(name)
+                found.append(str(path))
     return [name for name in dict.fromkeys(found) if os.access(name, os.X_OK)]
 
 
@@ -97,7 +97,9 @@ def examine(path: str) -> Python | None:
         portrait = json.loads(answer.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    fit = all(portrait[key] for key in ("is_cpython", "is_final", "has_gil", "has_venv"))
+    fit = all(
+        portrait[key] for key in ("is_cpython", "is_final", "has_gil", "has_venv")
+    )
     version = tuple(portrait["version"])
     if not fit or version[:2] < OLDEST_SUPPORTED:
         return None
