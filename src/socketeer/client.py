@@ -216,9 +216,8 @@ class ClientProtocol(Protocol):
             return accepted
         if self.available_extensions is None:
             raise NegotiationError("no extensions supported")
-        for value in values:
-            for header in parse_extension(value):
-                accepted.append(self._process_extension(header, accepted))
+        for header in [item for value in values for item in parse_extension(value)]:
+            accepted.append(self._process_extension(header, accepted))
         return accepted
 
     def _process_extension(

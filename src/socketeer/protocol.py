@@ -368,6 +368,7 @@ class Protocol:
                 long or has no code. Nothing was sent.
             InvalidState: The connection isn't OPEN.
         """
+        self._endpoint.require_open()
         if code is None:
             # The core's word for a close frame without a code.
             code = CloseCode.NO_STATUS_RCVD
