@@ -121,7 +121,7 @@ class ConnectionClosed(WebSocketException):
         self,
         rcvd: frames.Close | None,
         sent: frames.Close | None,
-        rcvd_then_sent: bool | None = None,  # noqa: FBT001 - public signature
+        rcvd_then_sent: bool | None = None,
     ) -> None:
         self.rcvd = rcvd
         self.sent = sent

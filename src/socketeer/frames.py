@@ -16,7 +16,7 @@ import struct
 import typing
 
 from .exceptions import PayloadTooBig, ProtocolError
-from .typing import BytesLike  # noqa: TC001 - tools evaluate fields of dataclasses
+from .typing import BytesLike
 from .utils import apply_mask, generate_mask, setting
 
 if typing.TYPE_CHECKING:
@@ -352,7 +352,7 @@ def _read_size(
         return size
     field = yield from read_exact(2 if size == _LENGTH_16_BIT else 8)
     # "the most significant bit MUST be 0" (RFC 6455, 5.2).
-    if len(field) > 2 and field[0] & 0x80:  # noqa: PLR2004 - the size of the other field
+    if len(field) > 2 and field[0] & 0x80:
         raise ProtocolError("payload length has its most significant bit set")
     return int.from_bytes(field, "big")
 
@@ -367,7 +367,7 @@ def _decode_piece(data: bytes, *, starts: bool, ends: bool) -> str:
     skipped = 0
     if not starts:
         # A character has three continuation bytes at most.
-        while skipped < min(3, len(data)) and data[skipped] & 0xC0 == 0x80:  # noqa: PLR2004
+        while skipped < min(3, len(data)) and data[skipped] & 0xC0 == 0x80:
             skipped += 1
     decoder = codecs.getincrementaldecoder("utf-8")()
     text = decoder.decode(data[skipped:], ends)
@@ -391,9 +391,9 @@ class Close:
     def __str__(self) -> str:
         """Give the code, what it means, and the reason if there is one."""
         code = int(self.code)
-        if 3000 <= code < 4000:  # noqa: PLR2004 - RFC 6455, 7.4.2
+        if 3000 <= code < 4000:
             explanation = "registered"
-        elif 4000 <= code < 5000:  # noqa: PLR2004
+        elif 4000 <= code < 5000:
             explanation = "private use"
         else:
             explanation = CLOSE_CODE_EXPLANATIONS.get(code, "unknown")
@@ -436,5 +436,5 @@ class Close:
         Raises:
             ProtocolError: It is reserved (RFC 6455, 7.4).
         """
-        if self.code not in EXTERNAL_CLOSE_CODES and not 3000 <= self.code < 5000:  # noqa: PLR2004
+        if self.code not in EXTERNAL_CLOSE_CODES and not 3000 <= self.code < 5000:
             raise ProtocolError("invalid status code")

@@ -243,7 +243,7 @@ def validate_subprotocols(subprotocols: Sequence[Subprotocol]) -> None:
 def build_host(
     host: str,
     port: int,
-    secure: bool,  # noqa: FBT001 - public signature
+    secure: bool,
     *,
     always_include_port: bool = False,
 ) -> str:

@@ -238,7 +238,7 @@ class Response:
         read_line: ReadLine,
         read_exact: ReadExact,
         read_to_eof: ReadLine,
-        proxy: bool = False,  # noqa: FBT001, FBT002 - public signature
+        proxy: bool = False,
     ) -> Generator[None, None, typing.Self]:
         """
         Read a response, as a generator.
@@ -345,9 +345,9 @@ def _parse_status_line(line: bytes, *, proxy: bool) -> tuple[int, str]:
         raise ValueError(
             f"invalid status code; expected integer; got {_show(status_code)}"
         )
-    if len(status_code) != 3 or not b"100" <= status_code < b"600":  # noqa: PLR2004
+    if len(status_code) != 3 or not b"100" <= status_code < b"600":
         raise ValueError(
-            f"invalid status code; expected 100–599; got {_show(status_code)}"  # noqa: RUF001
+            f"invalid status code; expected 100–599; got {_show(status_code)}"  # noqa: RUF001 - text of websockets
         )
     if not _is_field_text(reason):
         raise ValueError(f"invalid HTTP reason phrase: {_show(reason)}")
@@ -362,7 +362,7 @@ def _parse_body(
     read_to_eof: ReadLine,
 ) -> Generator[None, None, bytes]:
     """Read what follows the head of a response (RFC 9112, 6.3)."""
-    if status_code < 200 or status_code in {204, 304}:  # noqa: PLR2004
+    if status_code < 200 or status_code in {204, 304}:
         return b""
     codings = ", ".join(headers.get_all("Transfer-Encoding"))
     if "Transfer-Encoding" in headers:
@@ -408,4 +408,4 @@ def _show(data: bytes) -> str:
     text = data[:81].decode("ascii", "backslashreplace")
     if not text.isprintable():
         text = "".join([c if c.isprintable() else f"\\x{ord(c):02x}" for c in text])
-    return text if len(data) <= 80 else f"{text[:77]}..."  # noqa: PLR2004
+    return text if len(data) <= 80 else f"{text[:77]}..."

@@ -118,7 +118,7 @@ def apply_mask(data: BytesLike, mask: bytes | bytearray) -> bytes:
 class _Named(typing.Protocol):
     """What :func:`get_socket_name` needs of a socket."""
 
-    def getsockname(self) -> typing.Any:  # noqa: ANN401 - as the socket module says
+    def getsockname(self) -> typing.Any:
         """Give the address in the form of its family."""
 
 

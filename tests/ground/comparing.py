@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from socketeer.streams import StreamReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
 
 PRODUCTS = re.compile("websockets|socketeer")
 

@@ -184,8 +184,8 @@ def test_exceptions_have_the_attributes_of_those_of_websockets(name, arguments, 
 )
 def test_exceptions_can_be_copied_and_pickled(duplicate, name, arguments, text):
     """
-    Class, arguments, attributes and text survive. (Headers have slots, which
-    the pickle protocols 0 and 1 don't know.)
+    Class, arguments, attributes and text survive. The pickle protocols 0 and
+    1 are left out: they don't know the slots of headers.
     """
     exc = build(socketeer, name, arguments)
     again = duplicate(exc)
@@ -260,18 +260,22 @@ def test_code_and_reason_are_deprecated(rcvd, code, reason):
     """
     exc = ConnectionClosedError(rcvd, None)
 
-    with pytest.warns(DeprecationWarning) as code_warnings:
+    with pytest.warns(DeprecationWarning, match="deprecated") as code_warnings:
         assert code == exc.code
-    with pytest.warns(DeprecationWarning) as reason_warnings:
+    with pytest.warns(DeprecationWarning, match="deprecated") as reason_warnings:
         assert reason == exc.reason
 
     assert [
-        "ConnectionClosed.code is deprecated; "
-        "use Protocol.close_code or ConnectionClosed.rcvd.code"
+        (
+            "ConnectionClosed.code is deprecated; "
+            "use Protocol.close_code or ConnectionClosed.rcvd.code"
+        )
     ] == [str(warning.message) for warning in code_warnings]
     assert [
-        "ConnectionClosed.reason is deprecated; "
-        "use Protocol.close_reason or ConnectionClosed.rcvd.reason"
+        (
+            "ConnectionClosed.reason is deprecated; "
+            "use Protocol.close_reason or ConnectionClosed.rcvd.reason"
+        )
     ] == [str(warning.message) for warning in reason_warnings]
     assert __file__ == code_warnings[0].filename == reason_warnings[0].filename
 
@@ -326,7 +330,7 @@ def test_a_text_instead_of_sizes_is_deprecated():
     """
     The form that websockets had before version 14.
     """
-    with pytest.warns(DeprecationWarning) as warnings:
+    with pytest.warns(DeprecationWarning, match="deprecated") as warnings:
         exc = PayloadTooBig("payload length exceeds limit: 10 > 5 bytes")
 
     assert str(exc) == "payload length exceeds limit: 10 > 5 bytes"
@@ -380,9 +384,9 @@ def test_exceptions_of_earlier_generations_warn(name, arguments, text):
     """
     They are there, with their attributes and texts, but not in __all__.
     """
-    with pytest.warns(DeprecationWarning) as warnings:
+    with pytest.warns(DeprecationWarning, match="deprecated") as warnings:
         ours = getattr(socketeer.exceptions, name)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         theirs = getattr(websockets.exceptions, name)
 
     our_exc = ours(*arguments(socketeer.datastructures.Headers(a="b")))
@@ -402,6 +406,6 @@ def test_other_names_do_not_exist():
     """
     with pytest.raises(
         AttributeError,
-        match="^module 'socketeer.exceptions' has no attribute 'Nothing'$",
+        match=r"^module 'socketeer.exceptions' has no attribute 'Nothing'$",
     ):
         _ = socketeer.exceptions.Nothing

@@ -287,7 +287,7 @@ def test_reserved_bits_must_be_undone_by_extensions():
     """
     A bit that no extension takes away is an error.
     """
-    with pytest.raises(ProtocolError, match="^reserved bits must be 0$"):
+    with pytest.raises(ProtocolError, match=r"^reserved bits must be 0$"):
         parse(b"\xe1\x06Hellox", extensions=[Appending(b"x", [])])
 
 
@@ -333,7 +333,7 @@ def test_a_close_frame_of_one_byte_is_too_short():
     "the first two bytes of the body MUST be a 2-byte unsigned integer" (RFC
     6455, 5.5.1).
     """
-    with pytest.raises(ProtocolError, match="^close frame too short$"):
+    with pytest.raises(ProtocolError, match=r"^close frame too short$"):
         Close.parse(b"\x03")
 
 
@@ -361,7 +361,7 @@ def test_reserved_close_codes_are_not_sent():
         ):
             expected = "returns" if code in SENDABLE else "raises"
             assert expected == outcome(call)[0]
-    with pytest.raises(ProtocolError, match="^invalid status code$"):
+    with pytest.raises(ProtocolError, match=r"^invalid status code$"):
         Close(1005, "").check()
 
 

@@ -71,7 +71,7 @@ def test_shows_frames_as_websockets_does(frame, text):
 
 def test_shows_a_backslash_as_text():
     """
-    websockets takes a backslash and an x for an escape, and shows bytes.
+    In websockets, a backslash and an x pass for an escape, and show as bytes.
     """
     assert str(Frame(Opcode.TEXT, b"C:\\x")) == "TEXT 'C:\\\\x' [4 bytes]"
 

@@ -321,7 +321,7 @@ def test_a_realm_fits_into_a_header(realm):
     Neither control characters nor what ISO-8859-1 cannot encode.
     """
     with pytest.raises(
-        ValueError, match="^invalid characters for quoted-string encoding$"
+        ValueError, match=r"^invalid characters for quoted-string encoding$"
     ):
         headers.build_www_authenticate_basic(realm)
 

@@ -50,8 +50,10 @@ def test_classes_have_the_fields_of_those_of_websockets(name):
         ),
         (
             Response(200, "OK", Headers()),
-            "Response.exception is deprecated; "
-            "use ClientProtocol.handshake_exc instead",
+            (
+                "Response.exception is deprecated; "
+                "use ClientProtocol.handshake_exc instead"
+            ),
         ),
     ],
 )
@@ -60,7 +62,7 @@ def test_the_exception_of_a_message_is_deprecated(message, text):
     It warns at the line that uses it.
     """
     message._exception = ValueError("text")
-    with pytest.warns(DeprecationWarning) as warnings:
+    with pytest.warns(DeprecationWarning, match="deprecated") as warnings:
         exception = message.exception
 
     assert str(exception) == "text"

@@ -14,6 +14,8 @@ The exceptions, where we accept what one of them refuses:
 
 from __future__ import annotations
 
+import contextlib
+
 import h11
 import httptools
 import pytest
@@ -106,10 +108,8 @@ def httptools_request(data):
     """Read a request with httptools."""
     recorder = Recorder()
     parser = httptools.HttpRequestParser(recorder)
-    try:
+    with contextlib.suppress(httptools.HttpParserUpgrade):
         parser.feed_data(data)
-    except httptools.HttpParserUpgrade:
-        pass
     if not recorder.complete:
         raise EOFError("httptools waits for more")
     return (

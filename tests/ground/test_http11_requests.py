@@ -185,9 +185,9 @@ def test_refuses_other_requests_as_websockets_does(parse, data, text):
     Same class, same text.
     """
     stream = reader(data.encode(), cls=websockets.streams.StreamReader)
-    with pytest.raises(ValueError, match=".") as theirs:
+    with pytest.raises(ValueError, match=r".") as theirs:
         run(websockets.http11.Request.parse(stream.read_line))
-    with pytest.raises(ValueError, match=".") as ours:
+    with pytest.raises(ValueError, match=r".") as ours:
         parse(data.encode())
 
     assert text == str(ours.value) == str(theirs.value)
@@ -204,7 +204,7 @@ def test_refuses_requests_with_a_transfer_coding(parse, header):
     A handshake has no body; what looks like one might be a second request.
     """
     with pytest.raises(
-        NotImplementedError, match="^transfer codings aren't supported$"
+        NotImplementedError, match=r"^transfer codings aren't supported$"
     ):
         parse(f"POST / HTTP/1.1\r\nContent-Length: 0\r\n{header}\r\n\r\n".encode())
 
@@ -246,7 +246,7 @@ def test_is_stricter_than_websockets(parse, data, text):
     """
     The text is fit for a log and a response: without control characters.
     """
-    with pytest.raises(ValueError, match=".") as raised:
+    with pytest.raises(ValueError, match=r".") as raised:
         parse(data.encode("iso-8859-1"))
 
     assert text == str(raised.value)

@@ -168,9 +168,9 @@ def test_nothing_follows_the_end():
     """
     stream = reader(b"")
 
-    with pytest.raises(EOFError, match="^stream ended$"):
+    with pytest.raises(EOFError, match=r"^stream ended$"):
         stream.feed_data(b"a")
-    with pytest.raises(EOFError, match="^stream ended$"):
+    with pytest.raises(EOFError, match=r"^stream ended$"):
         stream.feed_eof()
 
 

@@ -183,7 +183,7 @@ def test_refuses_a_key_of_another_size(mask):
     """
     A masking key has four bytes.
     """
-    with pytest.raises(ValueError, match="^mask must contain 4 bytes$"):
+    with pytest.raises(ValueError, match=r"^mask must contain 4 bytes$"):
         apply_mask(b"abc", mask)
 
 
