@@ -39,12 +39,13 @@ test: $(TESTED) $(NODE_PEER)
 	@.venv/$(OLDEST)/bin/python tools/matrix.py --tests='$(TESTS)' $(if $(filter off,$(COVERAGE)),--no-coverage) \
 		$(foreach version,$(VERSIONS),$(version)=.venv/$(version)=$(call build_of,$(version)))
 
-check: .venv/check/.ready .venv/$(OLDEST)/.ready
-	.venv/check/bin/ruff check .
-	.venv/check/bin/ruff format --check .
+check: .venv/check/.ready .venv/$(OLDEST)/.built-$(call build_of,$(OLDEST))
+	.venv/check/bin/ruff check
+	.venv/check/bin/ruff format --check
 	.venv/check/bin/mypy
 	.venv/check/bin/pyright
-	PYTHONPATH=src .venv/$(OLDEST)/bin/python -m pytest -q tests/test_architecture.py
+	PATH="$(CURDIR)/.venv/$(OLDEST)/bin:$$PATH" .venv/check/bin/pyright --verifytypes socketeer --ignoreexternal
+	.venv/$(OLDEST)/bin/python -m pytest -q tests/test_architecture.py
 
 docs: .venv/docs/.ready
 	.venv/docs/bin/sphinx-build -q -W --keep-going -b html docs build/docs
