@@ -223,7 +223,8 @@ class RawPeer:
         Send bytes in two pieces, far enough apart to be read one by one.
         """
         await self.send(data[:at])
-        await asyncio.sleep(0.001)
+        for _ in range(4):
+            await asyncio.sleep(0)
         await self.send(data[at:])
 
     async def send_frame(self, header: str, payload: bytes = b"") -> None:
