@@ -117,7 +117,7 @@ class FrameEndpoint(Endpoint):
         # Only extensions can tell whether they know the reserved bits.
         super()._check_head(head & ~_RSV if self.extensions else head, second)
 
-    def receive_payload(self, head: int, opcode: int, payload: bytes) -> int:  # noqa: ARG002
+    def receive_payload(self, head: int, opcode: int, payload: bytes) -> int:
         frame = self._decode(head, payload)
         self._log("<", frame)
         self.events.append(frame)
@@ -126,9 +126,7 @@ class FrameEndpoint(Endpoint):
     def _receive_control(
         self, head: int, data: bytearray, start: int, end: int
     ) -> bool:
-        frame = self._decode(
-            head, copy_payload(data, start, end, not self.is_client)
-        )
+        frame = self._decode(head, copy_payload(data, start, end, not self.is_client))
         self._log("<", frame)
         # In the core's form again, with a key that masks nothing.
         data = bytearray(4) + frame.data

@@ -68,7 +68,7 @@ class ClientProtocol(Protocol):
         available_subprotocols: Subprotocols to offer.
     """
 
-    def __init__(  # noqa: PLR0913 - public signature
+    def __init__(
         self,
         uri: WebSocketURI,
         *,
@@ -147,9 +147,7 @@ class ClientProtocol(Protocol):
             self._drop_connection()
             return
         except Exception as exc:  # noqa: BLE001 - kept for whoever connects
-            self.handshake_exc = InvalidMessage(
-                "did not receive a valid HTTP response"
-            )
+            self.handshake_exc = InvalidMessage("did not receive a valid HTTP response")
             self.handshake_exc.__cause__ = exc
             self._drop_connection()
             return

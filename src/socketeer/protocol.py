@@ -301,7 +301,7 @@ class Protocol:
 
     # Sending
 
-    def send_continuation(self, data: BytesLike, fin: bool) -> None:  # noqa: FBT001
+    def send_continuation(self, data: BytesLike, fin: bool) -> None:
         """
         Send a continuation frame (RFC 6455, 5.6).
 
@@ -317,7 +317,7 @@ class Protocol:
             raise ProtocolError("unexpected continuation frame")
         self._send_data(CONT, data, fin=fin)
 
-    def send_text(self, data: BytesLike, fin: bool = True) -> None:  # noqa: FBT001, FBT002
+    def send_text(self, data: BytesLike, fin: bool = True) -> None:
         """
         Send a text frame (RFC 6455, 5.6).
 
@@ -333,7 +333,7 @@ class Protocol:
             raise ProtocolError("expected a continuation frame")
         self._send_data(TEXT, data, fin=fin)
 
-    def send_binary(self, data: BytesLike, fin: bool = True) -> None:  # noqa: FBT001, FBT002
+    def send_binary(self, data: BytesLike, fin: bool = True) -> None:
         """
         Send a binary frame (RFC 6455, 5.6).
 

@@ -80,7 +80,7 @@ class ServerProtocol(Protocol):
         available_subprotocols: Subprotocols to accept.
     """
 
-    def __init__(  # noqa: PLR0913 - public signature
+    def __init__(
         self,
         *,
         origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
@@ -136,9 +136,9 @@ class ServerProtocol(Protocol):
             request.headers,
         )
         self._frames.events.append(request)
-        # A client may not send frames before the response (RFC 6455, 4.1);
-        # extensions aren't known yet. They have to wait.
-        while self.state is CONNECTING:
+        # A client may not send frames before the response (RFC 6455, 4.1),
+        # and extensions aren't known yet: they wait for send_response().
+        while True:
             yield
 
     def _refuse(self, exc: Exception, what: str, status: int | None) -> None:
@@ -220,9 +220,7 @@ class ServerProtocol(Protocol):
             response.headers[name] = value
         return response
 
-    def process_request(
-        self, request: Request
-    ) -> tuple[str, str | None, str | None]:
+    def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
         """
         Check a client's request (RFC 6455, 4.2.1) and negotiate.
 
@@ -427,8 +425,8 @@ class ServerProtocol(Protocol):
         if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
             self.state = OPEN
             self.logger.info("connection open")
-            if self._head_parser is not None:
-                self._receive_head()
+            self._head_parser = None
+            self._receive_frames()
         else:
             if self._accept_called or self.handshake_exc is not None:
                 self.logger.info("connection rejected (%s)", status)

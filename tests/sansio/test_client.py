@@ -97,8 +97,10 @@ def test_sends_everything_it_was_given_in_order():
         ("Sec-WebSocket-Version", "13"),
         (
             "Sec-WebSocket-Extensions",
-            "permessage-deflate; client_max_window_bits, "
-            "permessage-deflate; server_max_window_bits=9; client_max_window_bits",
+            (
+                "permessage-deflate; client_max_window_bits, "
+                "permessage-deflate; server_max_window_bits=9; client_max_window_bits"
+            ),
         ),
         ("Sec-WebSocket-Protocol", "chat, superchat"),
         ("X-Extra", "1"),
@@ -143,9 +145,9 @@ def test_draws_a_key_for_every_connection():
     (RFC 6455, 4.1).
     """
     keys = {
-        client.ClientProtocol(uri.parse_uri(EXAMPLE)).connect().headers[
-            "Sec-WebSocket-Key"
-        ]
+        client.ClientProtocol(uri.parse_uri(EXAMPLE))
+        .connect()
+        .headers["Sec-WebSocket-Key"]
         for _ in range(10)
     }
 
@@ -524,9 +526,7 @@ def test_logs_the_handshake(caplog):
     caplog.set_level(logging.DEBUG, "tests")
     endpoint = make(logger=logging.getLogger("tests"))
     endpoint.send_request(endpoint.connect())
-    endpoint.receive_data(
-        response(("Content-Length", "4"), status=503, body=b"busy")
-    )
+    endpoint.receive_data(response(("Content-Length", "4"), status=503, body=b"busy"))
 
     assert [
         "= connection is CONNECTING",

@@ -259,8 +259,9 @@ def test_several_extensions_are_negotiated():
     [event] = endpoint.events_received()
     response = endpoint.accept(event)
 
-    assert "permessage-deflate; server_no_context_takeover, x-tag; mark=x" == (
-        response.headers["Sec-WebSocket-Extensions"]
+    assert (
+        "permessage-deflate; server_no_context_takeover, x-tag; mark=x"
+        == (response.headers["Sec-WebSocket-Extensions"])
     )
     assert ["permessage-deflate", "x-tag"] == [
         extension.name for extension in endpoint.extensions

@@ -263,7 +263,9 @@ def test_fragments_must_be_in_order(either):
     """
     Neither a continuation of nothing nor a message within a message.
     """
-    with pytest.raises(exceptions.ProtocolError, match="^unexpected continuation frame$"):
+    with pytest.raises(
+        exceptions.ProtocolError, match="^unexpected continuation frame$"
+    ):
         either.send_continuation(b"", fin=True)
     either.send_text(b"one", fin=False)
     for send in (either.send_text, either.send_binary):
@@ -761,7 +763,7 @@ def test_shows_its_limits(max_size, expected):
     assert expected == (endpoint.max_message_size, endpoint.max_fragment_size)
 
 
-# fail()
+# Failing on behalf of the program
 
 
 def test_the_program_may_fail_the_connection(either):

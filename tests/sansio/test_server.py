@@ -248,7 +248,11 @@ REJECTED = [
     ),
     (
         {"extra": [("Sec-WebSocket-Protocol", "@")]},
-        *(400, "invalid Sec-WebSocket-Protocol header: expected token at 0 in @.\n", {}),
+        *(
+            400,
+            "invalid Sec-WebSocket-Protocol header: expected token at 0 in @.\n",
+            {},
+        ),
     ),
     # Key.
     (
@@ -625,6 +629,18 @@ def test_the_program_may_open_the_connection_itself():
     assert [b"HTTP/1.1 101 Go\r\n\r\n"] == endpoint.data_to_send()
 
 
+@pytest.mark.ours
+def test_a_connection_that_the_program_has_opened_receives_frames():
+    """
+    There is no request to wait for any more.
+    """
+    endpoint = server.ServerProtocol()
+    endpoint.send_response(http11.Response(101, "Go", datastructures.Headers()))
+    endpoint.receive_data(from_client(TEXT, b"hello"))
+
+    assert [frames.Frame(frames.Opcode.TEXT, b"hello")] == endpoint.events_received()
+
+
 # Origin
 
 ORIGINS = [
@@ -654,7 +670,11 @@ def test_checks_the_origin(origins, origin, accepted):
     if accepted:
         assert (101, origin) == (response.status_code, endpoint.origin)
     else:
-        what = "missing Origin header" if origin is None else f"invalid Origin header: {origin}"
+        what = (
+            "missing Origin header"
+            if origin is None
+            else f"invalid Origin header: {origin}"
+        )
         assert (403, f"{PREFIX}{what}.\n".encode()) == (
             response.status_code,
             response.body,
@@ -767,8 +787,10 @@ def test_a_function_that_fails_is_our_fault(caplog):
 
     assert (
         500,
-        b"Failed to open a WebSocket connection.\n"
-        b"See server log for more information.\n",
+        (
+            b"Failed to open a WebSocket connection.\n"
+            b"See server log for more information.\n"
+        ),
     ) == (response.status_code, response.body)
     assert "opening handshake failed" == record.getMessage()
     assert record.exc_info[1] is endpoint.handshake_exc
@@ -951,7 +973,9 @@ def test_logs_a_response_of_the_program(caplog):
     endpoint, _ = receive(request(), logger=logging.getLogger("tests"))
     endpoint.send_response(endpoint.reject(503, "later\n"))
 
-    assert [("INFO", "HTTP response sent (503 Service Unavailable)")] == messages(caplog)
+    assert [("INFO", "HTTP response sent (503 Service Unavailable)")] == messages(
+        caplog
+    )
 
 
 def test_logs_to_the_server_logger_by_default():

@@ -45,10 +45,12 @@ def from_client(opcode, payload=b"", *, key=b"\x37\xfa\x21\x3d", **kwargs):
 
 def unmasked(data):
     """
-    Undo the masking of one frame with a short payload.
+    Undo the masking of one frame.
     """
     assert data[1] & 0x80
-    return data[:1] + bytes([data[1] & 0x7F]) + mask(data[6:], data[2:6])
+    start = {126: 4, 127: 10}.get(data[1] & 0x7F, 2)
+    header = data[:1] + bytes([data[1] & 0x7F]) + data[2:start]
+    return header + mask(data[start + 4 :], data[start : start + 4])
 
 
 def close(code, reason=b""):

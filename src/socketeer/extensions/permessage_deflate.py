@@ -63,10 +63,10 @@ class PerMessageDeflate(Extension):
 
     name = _NAME
 
-    def __init__(  # noqa: PLR0913 - public signature
+    def __init__(
         self,
-        remote_no_context_takeover: bool,  # noqa: FBT001
-        local_no_context_takeover: bool,  # noqa: FBT001
+        remote_no_context_takeover: bool,
+        local_no_context_takeover: bool,
         remote_max_window_bits: int,
         local_max_window_bits: int,
         compress_settings: dict[str, typing.Any] | None = None,
@@ -209,9 +209,7 @@ def _check_window_bits(
     name: str, bits: int | typing.Literal[True] | None, minimum: int
 ) -> None:
     if bits is not None and not minimum <= bits <= _MAX_WINDOW_BITS:
-        raise ValueError(
-            f"{name} must be between {minimum} and {_MAX_WINDOW_BITS}"
-        )
+        raise ValueError(f"{name} must be between {minimum} and {_MAX_WINDOW_BITS}")
 
 
 def _check_compress_settings(
@@ -251,12 +249,12 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
 
     name = _NAME
 
-    def __init__(  # noqa: PLR0913 - public signature
+    def __init__(
         self,
-        server_no_context_takeover: bool = False,  # noqa: FBT001, FBT002
-        client_no_context_takeover: bool = False,  # noqa: FBT001, FBT002
+        server_no_context_takeover: bool = False,
+        client_no_context_takeover: bool = False,
         server_max_window_bits: int | None = None,
-        client_max_window_bits: int | typing.Literal[True] | None = True,  # noqa: FBT002
+        client_max_window_bits: int | typing.Literal[True] | None = True,
         compress_settings: dict[str, typing.Any] | None = None,
     ) -> None:
         _check_window_bits(
@@ -367,14 +365,14 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
 
     name = _NAME
 
-    def __init__(  # noqa: PLR0913 - public signature
+    def __init__(
         self,
-        server_no_context_takeover: bool = False,  # noqa: FBT001, FBT002
-        client_no_context_takeover: bool = False,  # noqa: FBT001, FBT002
+        server_no_context_takeover: bool = False,
+        client_no_context_takeover: bool = False,
         server_max_window_bits: int | None = None,
         client_max_window_bits: int | None = None,
         compress_settings: dict[str, typing.Any] | None = None,
-        require_client_max_window_bits: bool = False,  # noqa: FBT001, FBT002
+        require_client_max_window_bits: bool = False,
     ) -> None:
         _check_window_bits(
             "server_max_window_bits",
@@ -461,9 +459,7 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         return offer if limit is None else min(offer, limit)
 
 
-def _enable(
-    extensions: Sequence[_Factory] | None, default: _Factory
-) -> list[_Factory]:
+def _enable(extensions: Sequence[_Factory] | None, default: _Factory) -> list[_Factory]:
     factories = list(extensions or ())
     if not any(factory.name == _NAME for factory in factories):
         factories.append(default)
