@@ -14,6 +14,8 @@ ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
+SERVER, CLIENT = 0, 1
+
 
 def mask(payload, key):
     return bytes(byte ^ key[index % 4] for index, byte in enumerate(payload))
@@ -51,6 +53,24 @@ def unmasked(data):
     start = {126: 4, 127: 10}.get(data[1] & 0x7F, 2)
     header = data[:1] + bytes([data[1] & 0x7F]) + data[2:start]
     return header + mask(data[start + 4 :], data[start : start + 4])
+
+
+def to(endpoint, opcode, payload=b"", **kwargs):
+    """
+    Write a frame as the peer of an endpoint does.
+    """
+    write = from_client if endpoint.side == SERVER else frame
+    return write(opcode, payload, **kwargs)
+
+
+def sent(endpoint):
+    """
+    Return what an endpoint has to send, without masking.
+    """
+    data = endpoint.data_to_send()
+    if endpoint.side == SERVER:
+        return data
+    return [unmasked(item) if item else item for item in data]
 
 
 def close(code, reason=b""):
