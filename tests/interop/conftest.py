@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 
@@ -9,6 +10,7 @@ import pytest
 
 from socketeer.asyncio.server import serve
 
+from .peers import TIMEOUT
 from .peers.aiohttp_peer import AiohttpPeer
 from .peers.node_peer import INSTALLED, NodePeer, NodeProcess
 from .peers.websockets_peer import WebsocketsPeer
@@ -62,7 +64,10 @@ def serving():
 
     @contextlib.asynccontextmanager
     async def serving(handler, **options):
-        async with serve(handler, "127.0.0.1", 0, **options) as server:
+        async with (
+            asyncio.timeout(TIMEOUT),
+            serve(handler, "127.0.0.1", 0, **options) as server,
+        ):
             port = server.sockets[0].getsockname()[1]
             yield f"ws://127.0.0.1:{port}/"
 

@@ -32,7 +32,11 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-__all__ = ["Deflate", "Result", "pieces_of"]
+__all__ = ["TIMEOUT", "Deflate", "Result", "pieces_of"]
+
+# Seconds for a test. The time limit of pytest-timeout is a signal, which does
+# not interrupt uvloop while it waits.
+TIMEOUT = 30
 
 
 @dataclasses.dataclass(frozen=True)

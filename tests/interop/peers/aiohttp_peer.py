@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from . import Result
+from . import TIMEOUT, Result
 
 __all__ = ["AiohttpPeer"]
 
@@ -93,7 +94,8 @@ class AiohttpPeer:
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            yield f"ws://127.0.0.1:{runner.addresses[0][1]}{program}"
+            async with asyncio.timeout(TIMEOUT):
+                yield f"ws://127.0.0.1:{runner.addresses[0][1]}{program}"
         finally:
             await runner.cleanup()
 

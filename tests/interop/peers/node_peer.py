@@ -10,7 +10,7 @@ import pathlib
 import subprocess
 from urllib.parse import urlencode
 
-from . import Result
+from . import TIMEOUT, Result
 
 __all__ = ["INSTALLED", "NodePeer", "NodeProcess"]
 
@@ -69,7 +69,8 @@ class NodePeer:
             asked_for = deflate.asked_for().items()
             query |= {name: json.dumps(value) for name, value in asked_for}
             query["deflate"] = "true"
-        yield f"ws://127.0.0.1:{self.server_port}{program}?{urlencode(query)}"
+        async with asyncio.timeout(TIMEOUT):
+            yield f"ws://127.0.0.1:{self.server_port}{program}?{urlencode(query)}"
 
     async def run(self, url, steps, *, deflate=None, subprotocols=()):
         """Run a script as a client, in the other process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 from websockets.asyncio.client import connect
@@ -11,7 +12,7 @@ from websockets.extensions.permessage_deflate import (
     ServerPerMessageDeflateFactory,
 )
 
-from . import Result, pieces_of
+from . import TIMEOUT, Result, pieces_of
 
 __all__ = ["WebsocketsPeer"]
 
@@ -74,15 +75,18 @@ class WebsocketsPeer:
         extensions = []
         if deflate is not None:
             extensions = [ServerPerMessageDeflateFactory(**deflate.asked_for())]
-        async with serve(
-            handler,
-            "127.0.0.1",
-            0,
-            compression=None,
-            extensions=extensions or None,
-            subprotocols=list(subprotocols) or None,
-            max_size=None,
-        ) as server:
+        async with (
+            asyncio.timeout(TIMEOUT),
+            serve(
+                handler,
+                "127.0.0.1",
+                0,
+                compression=None,
+                extensions=extensions or None,
+                subprotocols=list(subprotocols) or None,
+                max_size=None,
+            ) as server,
+        ):
             port = server.sockets[0].getsockname()[1]
             yield f"ws://127.0.0.1:{port}{program}"
 
