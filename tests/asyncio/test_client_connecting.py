@@ -16,7 +16,7 @@ import pytest
 from tests.asyncio.exchange import connecting, echo, nothing_left_over, serving
 from tests.asyncio.harness import settle
 from tests.asyncio.raw import RawListener
-from tests.under_test import lib, submodule
+from tests.under_test import lib
 
 pytestmark = pytest.mark.anyio
 
@@ -413,24 +413,3 @@ async def test_a_failed_connect_logs_nothing(nobody, caplog):
         await connecting(nobody)
 
     assert [] == [r for r in caplog.records if r.levelno > logging.INFO]
-
-
-# What decides about the reconnection of a later version
-
-
-@pytest.mark.parametrize(
-    ("error", "fatal"),
-    [
-        (OSError(), False),
-        (TimeoutError(), False),
-        (ValueError(), True),
-        (lib.InvalidURI("ws://", "wrong"), True),
-    ],
-)
-def test_process_exception(error, fatal):
-    """
-    Passing troubles are None, others come back.
-    """
-    process_exception = submodule("client").process_exception
-
-    assert (error if fatal else None) is process_exception(error)

@@ -148,6 +148,35 @@ async def test_open_timeout_includes_the_hooks():
     assert not answer.startswith(b"HTTP/1.1 101 ")
 
 
+@pytest.mark.ours
+async def test_a_hook_that_takes_too_long_is_answered_503():
+    """
+    The delay is the server's, so the client may try again.
+    """
+
+    async def process_request(connection, request):
+        await asyncio.Event().wait()
+
+    async with serving(process_request=process_request, open_timeout=0.05) as server:
+        answer = await ask(server.port, opening_request())
+
+    assert "HTTP/1.1 503 Service Unavailable" == answer.head.first_line
+    assert "close" == answer["Connection"]
+
+
+@pytest.mark.ours
+async def test_a_head_has_64_kib_at_most():
+    """
+    Lines that are short enough may still be too many bytes together.
+    """
+    fields = [("X", "a" * 8000)] * 10
+    async with serving() as server:
+        answer = await ask(server.port, opening_request(LINE, *fields))
+
+    assert 431 == answer.status
+    assert [] == answer.head.get_all("Sec-WebSocket-Accept")
+
+
 async def test_no_open_timeout_waits():
     """
     With `open_timeout=None` a request may take as long as it takes.
@@ -197,6 +226,30 @@ async def test_bad_input_disturbs_nobody(request_bytes, caplog):
     assert set() == {r.levelname for r in records if r.levelno > logging.INFO}
     messages = [record.getMessage() for record in records]
     assert 1 >= len([text for text in messages if text != "connection closed"])
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        MALFORMED["another protocol"],
+        opening_request(without=("Upgrade",)),
+        opening_request(f"GET /{'a' * 9000} HTTP/1.1"),
+    ],
+    ids=["malformed", "no upgrade", "long line"],
+)
+async def test_an_opening_that_fails_is_one_line(request_bytes, caplog):
+    """
+    One event, one line, at INFO.
+    """
+    async with nothing_left_over(), serving() as server:
+        caplog.clear()
+        caplog.set_level(logging.INFO, f"{lib.__name__}.server")
+        await ask(server.port, request_bytes)
+        await settle()
+        records = [*caplog.records]
+
+    assert ["INFO"] == [record.levelname for record in records]
 
 
 @pytest.mark.parametrize("part", [0, 1, 30, -1])

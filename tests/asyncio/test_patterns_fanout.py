@@ -156,24 +156,24 @@ async def test_broadcast_skips_closed_connections():
 @pytest.mark.ours
 async def test_a_slow_peer_does_not_grow_memory_without_bound():
     """
-    B2: what waits for a peer that does not read stays near `max_backlog`.
+    B2: what waits for it stays near `max_backlog`; then it is closed.
     """
     registry = Registry()
     message = bytes(64 * 1024)
-    async with serving(registry.handler, compression=None) as server:
+    options = {"compression": None, "close_timeout": 0.05}
+    async with serving(registry.handler, **options) as server:
         with contextlib.closing(
             await RawPeer.connect(server.port, receive_buffer=4096)
         ):
             await wait_until(lambda: registry.connected)
             [connection] = registry.connected
             sizes = []
-            while registry.connected and len(sizes) < 1000:
+            while registry.connected:
                 websockets.broadcast(registry.connected, message)
                 sizes.append(connection.transport.get_write_buffer_size())
                 await asyncio.sleep(0)
 
     assert 2**20 + 2 * len(message) >= max(sizes)
-    assert 1000 > len(sizes)
 
 
 async def test_the_server_knows_its_connections():

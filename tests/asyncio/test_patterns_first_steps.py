@@ -12,8 +12,8 @@ import random
 import pytest
 
 from tests.asyncio.exchange import nothing_left_over, serving
-from tests.asyncio.harness import wait_until
-from tests.asyncio.raw import RawPeer
+from tests.asyncio.harness import HANG
+from tests.asyncio.raw import RawListener, RawPeer
 from tests.under_test import websockets
 
 pytestmark = pytest.mark.anyio
@@ -131,15 +131,55 @@ async def test_pings_and_closing_need_no_care():
             assert b"" == await peer.read_rest()
 
 
-async def test_keepalive_needs_no_care():
+async def answer_pings(peer):
     """
-    D4: pings go out by themselves and are answered by themselves.
+    Answer three pings; return the frames.
     """
-    async with nothing_left_over(), serving(ping_interval=0.005) as server:
-        uri = f"ws://localhost:{server.port}"
-        async with websockets.connect(uri, ping_interval=0.005) as connection:
-            [at_server] = server.server.connections
-            await wait_until(lambda: connection.latency and at_server.latency)
-            await connection.send("alive")
+    pings = []
+    async with asyncio.timeout(HANG):
+        for _ in range(3):
+            pings.append(await peer.read_frame())
+            await peer.send_frame("8a", pings[-1].payload)
+        await peer.send_close(1000)
+        await peer.read_close()
+    return pings
 
-            assert "alive" == await connection.recv()
+
+async def test_keepalive_of_a_server_needs_no_care():
+    """
+    D4: pings go out by themselves, one after the other, while all is quiet.
+    """
+
+    async def handler(connection):
+        async for _ in connection:
+            pass
+
+    async with nothing_left_over(), serving(handler, ping_interval=0.005) as server:
+        with contextlib.closing(await RawPeer.connect(server.port)) as peer:
+            pings = await answer_pings(peer)
+
+    assert [0x89] * 3 == [ping.head for ping in pings]
+    assert 3 == len({ping.payload for ping in pings})
+
+
+async def test_keepalive_of_a_client_needs_no_care():
+    """
+    D4: a client pings by itself, too.
+    """
+    listener = RawListener()
+    uri = f"ws://localhost:{listener.port}"
+    opening = asyncio.create_task(
+        websockets.connect(uri, ping_interval=0.005).connect()
+    )
+    with (
+        contextlib.closing(listener),
+        contextlib.closing(await listener.accept()) as peer,
+    ):
+        await peer.open_as_server()
+        connection = await opening
+        pings = await answer_pings(peer)
+        peer.half_close()
+        await connection.wait_closed()
+
+    assert [0x89] * 3 == [ping.head for ping in pings]
+    assert 3 == len({ping.payload for ping in pings})

@@ -75,6 +75,31 @@ async def test_a_consumer_that_calls_recv_ends_by_connection_closed():
     assert (1000, 1000) == (error.rcvd.code, error.sent.code)
 
 
+async def test_a_consumer_learns_of_a_reset_right_behind_a_message():
+    """
+    A2: a message and a reset at once are a message, then ConnectionClosedError.
+    """
+    received, ended = [], asyncio.get_running_loop().create_future()
+
+    async def handler(connection):
+        try:
+            while True:
+                received.append(await connection.recv())
+        except websockets.ConnectionClosed as error:
+            ended.set_result(error)
+
+    async with nothing_left_over(), serving(handler) as server:
+        peer = await RawPeer.connect(server.port)
+        await settle()
+        peer.sock.send(peer.frame("81", b"last words"))
+        peer.reset()
+        error = await ended
+
+    assert isinstance(error, websockets.ConnectionClosedError)
+    assert (None, None) == (error.rcvd, error.sent)
+    assert received in ([], ["last words"])
+
+
 @pytest.mark.parametrize("end", ["close", "abort"])
 async def test_a_producer_ends_by_connection_closed(end, caplog):
     """

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import http
-import warnings
 
 import pytest
 import uvloop
@@ -186,32 +185,23 @@ async def test_process_request_of_path_and_headers(process_request):
         await assert_checks_health(server)
 
 
-def bases():
-    """
-    Return the classes from which older programs derive theirs.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return [websockets.ServerConnection, websockets.WebSocketServerProtocol]
-
-
 @pytest.mark.parametrize("option", ["create_protocol", "create_connection"])
-@pytest.mark.parametrize("base", [0, 1], ids=["today", "then"])
-@pytest.mark.parametrize("as_coroutine", [False, True])
-async def test_process_request_overridden_in_a_class(option, base, as_coroutine):
+@pytest.mark.parametrize("form", ["function", "coroutine"])
+async def test_process_request_overridden_in_a_class(option, form):
     """
     C3: a subclass overrides `process_request(self, path, request_headers)`.
     """
 
-    class Plain(bases()[base]):
+    class Function(websockets.ServerConnection):
         def process_request(self, path, request_headers):
             return health_check(path, request_headers)
 
-    class Coroutine(bases()[base]):
+    class Coroutine(websockets.ServerConnection):
         async def process_request(self, path, request_headers):
             return await health_check_later(path, request_headers)
 
-    async with serving(**{option: Coroutine if as_coroutine else Plain}) as server:
+    connection_class = Function if form == "function" else Coroutine
+    async with serving(**{option: connection_class}) as server:
         await assert_checks_health(server)
 
 
@@ -246,7 +236,10 @@ def headers_for(path, request_headers):
     [
         ({"X-Path": "any"}, [("X-Path", "any")]),
         ([("X-A", "1"), ("X-A", "2")], [("X-A", "1"), ("X-A", "2")]),
-        (websockets.Headers(X_A="1"), [("X_A", "1")]),
+        (
+            websockets.Headers([("X-A", "1"), ("X-A", "2")]),
+            [("X-A", "1"), ("X-A", "2")],
+        ),
         (headers_for, [("X-Path", "/blue"), ("X-Key", "13")]),
         (lambda path, headers: [("X-Path", path)], [("X-Path", "/blue")]),
         (lambda path, headers: None, []),
@@ -285,14 +278,45 @@ async def test_extra_headers_of_a_client(extra_headers):
 async def test_close_of_a_server_may_be_awaited():
     """
     C10: `await server.close(close_connections=False)` of older programs.
+
+    It returns when the last connection has ended, so that a program whose
+    last statement it is keeps its connections open.
     """
+
+    async def main(server):
+        await server.close(close_connections=False)
+
     async with nothing_left_over(), serving() as server:
         async with connecting(server.uri) as client:
-            await server.server.close(close_connections=False)
+            closing = asyncio.create_task(main(server.server))
+            await settle()
             await client.send("still here")
 
             assert "still here" == await client.recv()
-        await server.server.wait_closed()
+            assert not closing.done()
+        await closing
+
+
+async def test_a_cancelled_await_of_close_does_not_stop_the_closing():
+    """
+    C10: whoever waits may be cancelled; the server closes nevertheless.
+    """
+
+    async def main(server):
+        await server.close(close_connections=False)
+
+    server = await websockets.serve(echo, "127.0.0.1", 0)
+    uri = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with connecting(uri) as client:
+        closing = asyncio.create_task(main(server))
+        await settle()
+        closing.cancel()
+        await asyncio.wait([closing])
+
+        assert closing.cancelled()
+        assert websockets.State.OPEN is client.state
+    async with asyncio.timeout(1):
+        await server.wait_closed()
 
 
 async def test_close_of_a_server_need_not_be_awaited():

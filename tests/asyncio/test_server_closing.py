@@ -255,9 +255,10 @@ async def test_a_request_may_still_come_while_the_server_closes():
 @pytest.mark.parametrize("part", [0, 30])
 async def test_a_peer_without_a_request_delays_the_end_only_so_long(part):
     """
-    `open_timeout` bounds that, too.
+    `open_timeout` bounds that, and `close_timeout` what follows.
     """
-    async with nothing_left_over(), serving(open_timeout=0.05) as server:
+    options = {"open_timeout": 0.05, "close_timeout": 0.05}
+    async with nothing_left_over(), serving(**options) as server:
         with contextlib.closing(await dial(server.port)) as peer:
             await peer.send(opening_request()[:part])
             await settle()
