@@ -30,12 +30,13 @@ import ssl
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import trustme
 
 from tests import under_test
+from tools.pythons import compiles, examine
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -47,7 +48,6 @@ PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "node": ("node", "nodejs"),
     "npm": ("npm",),
-    "compiler": (os.environ.get("CC", "cc"), "gcc", "clang"),
 }
 
 
@@ -160,6 +160,13 @@ def find_program(name: str) -> str:
         path = shutil.which(candidate)
         if path is not None:
             return path
+    return miss(name)
+
+
+def miss(name: str) -> NoReturn:
+    """
+    Skip a test for want of a program, or fail it where the program is required.
+    """
     required = os.environ.get("SOCKETEER_TESTS_REQUIRE", "").split(",")
     if name in required or os.environ.get("CI") == "true":
         pytest.fail(f"{name} is required and not installed", pytrace=False)
@@ -193,9 +200,13 @@ def npm() -> str:
 @pytest.fixture(scope="session")
 def compiler() -> str:
     """
-    Return the path of a C compiler.
+    Return a C compiler that can compile extension modules for this Python.
     """
-    return find_program("compiler")
+    compiler = os.environ.get("CC", "cc")
+    python = examine(sys.executable)
+    if python is not None and compiles(python, compiler):
+        return compiler
+    return miss("compiler")
 
 
 # Selection and report.

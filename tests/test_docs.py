@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# A page is a program, and starts others.
+pytestmark = pytest.mark.timeout(120)
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 
@@ -24,7 +27,7 @@ def test_every_code_block_of_a_page_runs(page):
     command = [sys.executable, "-W", "error", "-m", "tests.pages", page]
 
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
     )
 
     assert (0, "") == (done.returncode, done.stderr)

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+# Some of these compile.
+pytestmark = pytest.mark.timeout(300)
+
 ROOT = Path(__file__).parent.parent
 
 BACKEND = """

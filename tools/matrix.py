@@ -103,8 +103,10 @@ def run_cell(cell: Cell, arguments: list[str], measure: bool) -> int:
     command = [python]
     if measure:
         command += ["-m", "coverage", "run"]
-    # Tests that were asked for by name run everywhere.
-    command += ["-m", "pytest", *(arguments or left_to_others(cell))]
+    # Tests that were asked for run everywhere; otherwise each file runs on one of
+    # the processors.
+    everything = ["-n", "auto", "--dist", "loadfile", *left_to_others(cell)]
+    command += ["-m", "pytest", *(arguments or everything)]
     report = REPORTS / f"{cell.name}.json"
     report.unlink(missing_ok=True)
     print(f"\n$ SOCKETEER_CORE={cell.build} {shlex.join(command)}", flush=True)
