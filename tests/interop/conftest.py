@@ -60,7 +60,7 @@ def configurable_peer(request):
 
 @pytest.fixture
 def serving():
-    """Serve with Socketeer: ``async with serving(handler, ...) as url``."""
+    """Serve with Socketeer; the context manager gives the URL."""
 
     @contextlib.asynccontextmanager
     async def serving(handler, **options):

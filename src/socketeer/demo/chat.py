@@ -16,7 +16,8 @@ import json
 import secrets
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import socketeer
 from socketeer.asyncio.server import ServerConnection, broadcast
@@ -31,9 +32,6 @@ from .messages import (
     Say,
     parse_message,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
 
 __all__ = ["Allowance", "ChatRoom", "unused_nickname"]
 

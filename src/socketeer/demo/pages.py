@@ -12,14 +12,11 @@ from __future__ import annotations
 from email.utils import formatdate
 from http import HTTPStatus
 from importlib import resources
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from socketeer.asyncio.server import ServerConnection
 from socketeer.datastructures import Headers
 from socketeer.http11 import Request, Response
-
-if TYPE_CHECKING:
-    from socketeer.asyncio.server import ServerConnection
 
 __all__ = ["CHAT_PATH", "process_request"]
 
@@ -55,7 +52,7 @@ SECURITY_HEADERS = {
 
 def load(name: str) -> bytes:
     """Read a file that is installed beside this module."""
-    return resources.files(__package__).joinpath(name).read_bytes()
+    return resources.files("socketeer.demo").joinpath(name).read_bytes()
 
 
 BODIES = {name: load(name) for name, _ in FILES.values()}
