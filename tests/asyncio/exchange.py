@@ -116,7 +116,7 @@ async def dial(port: int) -> RawPeer:
     Open a TCP connection to 127.0.0.1 without saying anything yet.
     """
     sock = socket.socket()
-    sock.setblocking(False)  # noqa: FBT003 - positional only
+    sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
     return RawPeer(sock, "client")
 

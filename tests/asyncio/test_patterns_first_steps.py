@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import random
 
 import pytest
@@ -86,7 +86,7 @@ async def show_time(connection):
     Send the time at random intervals, shortened for the test.
     """
     while True:
-        now = datetime.datetime.now(tz=datetime.UTC)
+        now = dt.datetime.now(tz=dt.UTC)
         await connection.send(now.isoformat())
         await asyncio.sleep(random.random() * 0.003)
 
@@ -107,7 +107,7 @@ async def test_the_time_server_on_the_wire():
             assert (1001, "") == await peer.read_close()
 
     assert [0x81] * 3 == [frame.head for frame in frames]
-    times = [datetime.datetime.fromisoformat(f.payload.decode()) for f in frames]
+    times = [dt.datetime.fromisoformat(f.payload.decode()) for f in frames]
     assert times == sorted(times)
 
 

@@ -65,7 +65,7 @@ async def tell_path_after(greeting, connection, path):
         Pair(),
         Pair().handler,
         functools.partial(tell_path_after, ""),
-        lambda connection, path: tell_path(connection, path),
+        lambda connection, path: tell_path(connection, f"{path}"),
     ],
     ids=["function", "object", "method", "partial", "lambda"],
 )

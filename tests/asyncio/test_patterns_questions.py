@@ -346,7 +346,7 @@ async def test_a_firehose_does_not_starve_others():
         with contextlib.closing(await dial(server.port)) as peer:
             await peer.send(opening_request("GET /firehose HTTP/1.1"))
             await peer.read_head()
-            peer.sock.setblocking(True)  # noqa: FBT003 - positional only
+            peer.sock.setblocking(True)
             reading = threading.Thread(target=drain, args=(peer.sock,))
             reading.start()
             for _ in range(10):
