@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
@@ -28,6 +29,7 @@ __all__ = [
     "linked",
     "serving",
     "settle",
+    "small_kernel_buffers",
     "wait_until",
 ]
 
@@ -60,6 +62,16 @@ async def wait_until(condition: Callable[[], bool]) -> None:
     """
     while not condition():
         await asyncio.sleep(0.001)
+
+
+def small_kernel_buffers(connection: Any, peer: RawPeer) -> None:
+    """
+    Make the kernel hold little between the two, so that backpressure is felt
+    after some hundred kilobytes.
+    """
+    for sock in (connection.transport.get_extra_info("socket"), peer.sock):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32_768)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
 
 
 class Serving(NamedTuple):

@@ -24,7 +24,6 @@ import hashlib
 import socket
 import struct
 from dataclasses import dataclass, field
-from itertools import cycle
 from typing import Literal, Self
 
 __all__ = ["Head", "RawFrame", "RawListener", "RawPeer", "close_payload", "mask"]
@@ -41,7 +40,9 @@ def mask(payload: bytes, key: bytes) -> bytes:
     """
     Mask or unmask a payload (RFC 6455, 5.3).
     """
-    return bytes(byte ^ mask_byte for byte, mask_byte in zip(payload, cycle(key)))
+    size = len(payload)
+    keys = (key * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(size)
 
 
 def shortest_length_field(size: int) -> bytes:
@@ -226,6 +227,26 @@ class RawPeer:
         for _ in range(4):
             await asyncio.sleep(0)
         await self.send(data[at:])
+
+    async def send_until_stalled(self, data: bytes) -> int:
+        """
+        Send as many bytes as the endpoint and the kernel take.
+
+        Returns:
+            How many: less than all if nothing was taken for a while.
+        """
+        view = memoryview(data)
+        taken = refused = 0
+        while taken < len(data) and refused < 10:
+            try:
+                taken += self.sock.send(view[taken : taken + 65_536])
+            except BlockingIOError:
+                refused += 1
+                await asyncio.sleep(0.002)
+            else:
+                refused = 0
+                await asyncio.sleep(0)
+        return taken
 
     async def send_frame(self, header: str, payload: bytes = b"") -> None:
         """
