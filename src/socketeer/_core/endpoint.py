@@ -552,9 +552,10 @@ class Endpoint:
 
     def receive_ping(self, payload: bytes) -> None:
         """
-        Answer a ping with a pong (RFC 6455, 5.5.2).
+        Answer a ping with a pong, "unless [...] already received a Close frame"
+        (RFC 6455, 5.5.2).
         """
-        if self.state == _OPEN:
+        if self.state != _CLOSED:
             self.send_frame(_PONG_HEAD, payload)
 
     def receive_pong(self, payload: bytes) -> None:

@@ -46,6 +46,10 @@ _TEXT_HEAD = 0x81
 
 _NEVER = float("inf")
 
+# Messages that arrive while closing are kept, beyond the limit of the queue, up
+# to this size in bytes; then they are dropped.
+_SPARE = 2**20
+
 _incremental_decoder = codecs.getincrementaldecoder("utf-8")
 
 
@@ -110,6 +114,7 @@ class Session(Endpoint):
         "_pending_until",
         "_pong_due_at",
         "_queue",
+        "_spare",
         "_utf8",
         "clock",
         "close_due_at",
@@ -170,6 +175,8 @@ class Session(Endpoint):
         self._next_ping_at = _NEVER
         self._pong_due_at = _NEVER
         self._halted_at = _NEVER
+        # Bytes that a full queue takes once closing has begun.
+        self._spare = _SPARE
         # The payload of the last ping received while congested.
         self._owed_pong: bytes | None = None
         # A failure that waits for the messages before it: code and reason.
@@ -201,8 +208,10 @@ class Session(Endpoint):
         if 0 <= self.high <= len(self._queue) - self._first:
             if self.state != _OPEN:
                 # Full, and we are closing: look for the peer's close frame.
-                return
-            if not self.halted:
+                self._spare -= 64 + len(item.payload if type(item) is Fragment else item)
+                if self._spare < 0:
+                    return
+            elif not self.halted:
                 self.halted = True
                 self._halted_at = self.clock()
         self._queue.append(item)
@@ -326,11 +335,26 @@ class Session(Endpoint):
         self.failure = exc
         self.discarding = True
         self._pending = (code, reason)
-        if self._first >= len(self._queue):
-            self.fail_now()
-        else:
+        if self._has_messages():
             wait = self.close_timeout if self.close_timeout >= 0 else 10.0
             self._pending_until = self.clock() + wait
+        else:
+            self.fail_now()
+
+    def _has_messages(self) -> bool:
+        """
+        Tell whether a message waits to be taken, not only a piece of one.
+        """
+        for item in self._queue[self._first :]:
+            if type(item) is not Fragment or item.fin:
+                return True
+        return False
+
+    def has_pending(self) -> bool:
+        """
+        Tell whether a failure waits for the messages before it.
+        """
+        return self._pending is not None
 
     def fail_now(self) -> None:
         """

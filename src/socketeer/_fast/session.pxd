@@ -13,6 +13,7 @@ cdef int _PING_HEAD
 cdef int _PONG_HEAD
 cdef int _TEXT_HEAD
 cdef double _NEVER
+cdef Py_ssize_t _SPARE
 
 
 cdef class Fragment:
@@ -48,6 +49,7 @@ cdef class Session(Endpoint):
     cdef double _next_ping_at
     cdef double _pong_due_at
     cdef double _halted_at
+    cdef Py_ssize_t _spare
     cdef bytes _owed_pong
     cdef tuple _pending
     cdef double _pending_until
@@ -68,6 +70,8 @@ cdef class Session(Endpoint):
     cpdef receive_pong(self, bytes payload)
     cpdef pong_received(self, object waiter, double latency)
     cpdef fail_with(self, object exc, int code, str reason)
+    cdef bint _has_messages(self) except -1
+    cpdef bint has_pending(self) except -1
     cpdef fail_now(self)
 
     cpdef bint has_items(self) except -1

@@ -13,9 +13,14 @@ import uuid
 import weakref
 from typing import TYPE_CHECKING, Any, cast
 
-from ..exceptions import ConnectionClosed, ConnectionClosedOK, InvalidState
+from ..exceptions import (
+    ConnectionClosed,
+    ConnectionClosedOK,
+    InvalidState,
+    ProtocolError,
+)
 from ..extensions.permessage_deflate import PerMessageDeflate
-from ..frames import Frame, Opcode
+from ..frames import CloseCode, Frame, Opcode
 from ..protocol import CLIENT, OPEN, Protocol, State
 from ..utils import setting
 from . import compatibility
@@ -129,7 +134,6 @@ class Connection(Connected):
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_id",
         "_max_queue",
         "_protocol",
         "_request",
@@ -170,7 +174,6 @@ class Connection(Connected):
         protocol.logger = logging.LoggerAdapter(
             cast("logging.Logger", protocol.logger), {"websocket": weakref.proxy(self)}
         )
-        self._id: uuid.UUID | None = None
         self._request: Request | None = None
         self._response: Response | None = None
         if protocol.debug:
@@ -232,9 +235,7 @@ class Connection(Connected):
         """
         Unique identifier of the connection, for logs.
         """
-        if self._id is None:
-            self._id = uuid.uuid4()
-        return self._id
+        return self._protocol.id
 
     @property
     def logger(self) -> LoggerLike:
@@ -516,6 +517,9 @@ class Connection(Connected):
                 stays OPEN.
         """
         link = self._link
+        if code == CloseCode.NO_STATUS_RCVD:
+            # The core's word for a close frame without a code.
+            raise ProtocolError("invalid status code")
         if link.opening is None and link.state == OPEN:
             link.begin_close(code, reason)
         await self.wait_closed()
@@ -669,4 +673,4 @@ def _control_payload(data: Data | BytesLike) -> bytes:
         return data.encode()
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
-    raise TypeError("data must be str or bytes")
+    raise TypeError("data must be str or bytes-like")

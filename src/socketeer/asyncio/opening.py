@@ -148,9 +148,10 @@ class ServerOpening:
         if response is None:
             response = protocol.accept(request)
             if response.status_code == 101 and self.server.is_closing():
-                response = protocol.reject(
+                self._reject(
                     HTTPStatus.SERVICE_UNAVAILABLE, "Server is shutting down.\n"
                 )
+                return
         else:
             assert isinstance(response, Response)
         if self.server.server_header is not None:

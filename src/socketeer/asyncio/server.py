@@ -173,6 +173,8 @@ class Server:
         """
         Bind, and start to listen unless that is to be done later.
         """
+        if self.server is not None:
+            return self
         self._closed = asyncio.get_running_loop().create_future()
         self.server = await self._bind(self)
         if self.server.is_serving():

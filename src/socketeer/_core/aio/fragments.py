@@ -88,8 +88,10 @@ async def send_fragments(
     if isinstance(message, Mapping):
         raise TypeError("data is a dict-like object")
     if isinstance(message, Iterable):
+        kind = "iterable"
         items = _iterate(message)
     elif isinstance(message, AsyncIterable):
+        kind = "async iterable"
         items = aiter(message)
     else:
         raise TypeError("data must be str, bytes, iterable, or async iterable")
@@ -97,12 +99,18 @@ async def send_fragments(
         first = await anext(items)
     except StopAsyncIteration:
         return
-    encode = _encoder(first, "data iterable must contain bytes or str")
+    encode = _encoder(first, f"{kind} must contain bytes or str")
     opcode = 1 if (encode is _encode_text if text is None else text) else 2
     await wait_until_sendable(link)
     link.fragmenting = link.turn.loop.create_future()
     try:
-        await _send_items(link, opcode, encode, first, items, compress is not False)
+        await _send_fragment(link, opcode, encode(first), False, compress is not False)
+        async for item in items:
+            problem = f"{kind} must contain uniform types"
+            if _encoder(item, problem) is not encode:
+                raise TypeError(problem)
+            await _send_fragment(link, 0, encode(item), False, compress is not False)
+        await _send_fragment(link, 0, b"", True, compress is not False)
     except (Exception, asyncio.CancelledError):
         # What was begun cannot be taken back (RFC 6455, 5.4).
         if link.state == _OPEN:
@@ -111,25 +119,6 @@ async def send_fragments(
         raise
     finally:
         link.end_fragments()
-
-
-async def _send_items(
-    link: Link,
-    opcode: int,
-    encode: object,
-    first: object,
-    items: AsyncIterator[object],
-    compress: bool,
-) -> None:
-    """
-    Send the first and the other items, then an empty final fragment.
-    """
-    await _send_fragment(link, opcode, encode(first), False, compress)
-    async for item in items:
-        if _encoder(item, "data iterable must contain uniform types") is not encode:
-            raise TypeError("data iterable must contain uniform types")
-        await _send_fragment(link, 0, encode(item), False, compress)
-    await _send_fragment(link, 0, b"", True, compress)
 
 
 async def _send_fragment(

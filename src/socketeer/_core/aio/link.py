@@ -246,7 +246,7 @@ class Link(Member):
             elif self._reading_paused:
                 self._reading_paused = False
                 self.wire.resume_reading()
-        if self.state != _OPEN and not self.lost:
+        if (self.state != _OPEN or self.has_pending()) and not self.lost:
             self.schedule()
 
     def ended(self) -> None:
@@ -515,14 +515,16 @@ class Link(Member):
         """
         rcvd = self.close_rcvd
         sent = self.close_sent
+        exc: ConnectionClosed
         if (
             rcvd is not None
             and sent is not None
             and rcvd.code in OK_CLOSE_CODES
             and sent.code in OK_CLOSE_CODES
         ):
-            return ConnectionClosedOK(rcvd, sent, self.close_rcvd_then_sent)
-        exc = ConnectionClosedError(rcvd, sent, self.close_rcvd_then_sent)
+            exc = ConnectionClosedOK(rcvd, sent, self.close_rcvd_then_sent)
+        else:
+            exc = ConnectionClosedError(rcvd, sent, self.close_rcvd_then_sent)
         exc.__cause__ = self.failure
         return exc
 

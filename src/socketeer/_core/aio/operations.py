@@ -61,11 +61,12 @@ class Receive(Awaitable):
         Return a message, or wait for one.
         """
         message = self.next_item(link)
-        if link.halted or link.state != _OPEN:
+        while link.halted or link.state != _OPEN:
             link.after_take()
-            if message is None and link.has_items():
-                # A fragment made room for more of its message.
-                message = self.next_item(link)
+            if message is not None or not link.has_items():
+                break
+            # Fragments made room for more of their message.
+            message = self.next_item(link)
         if message is not None:
             link.receiver = None
             link.turn.budget -= 1
