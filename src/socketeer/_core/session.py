@@ -102,6 +102,7 @@ class Session(Endpoint):
     """
 
     __slots__ = (
+        "_acknowledged",
         "_assembly",
         "_checked",
         "_compressed",
@@ -171,7 +172,10 @@ class Session(Endpoint):
         self._utf8: codecs.IncrementalDecoder | None = None
         self._checked = False
         self._compressed = False
+        # The payload of the keepalive ping that waits for its pong, and whether
+        # the pong has just come.
         self._keepalive: bytes | None = None
+        self._acknowledged = False
         self._next_ping_at = _NEVER
         self._pong_due_at = _NEVER
         self._halted_at = _NEVER
@@ -321,6 +325,7 @@ class Session(Endpoint):
                 self._keepalive = None
                 self._pong_due_at = _NEVER
                 self._next_ping_at = max(now, sent_at + self.ping_interval)
+                self._acknowledged = True
             if waiter is not None:
                 self.pong_received(waiter, self.latency)
             if key == payload:
@@ -350,11 +355,14 @@ class Session(Endpoint):
                 return True
         return False
 
-    def has_pending(self) -> bool:
+    def is_timed(self) -> bool:
         """
-        Tell whether a failure waits for the messages before it.
+        Tell whether the next deadline may be earlier than it was.
         """
-        return self._pending is not None
+        if self._acknowledged:
+            self._acknowledged = False
+            return True
+        return self.state != _OPEN or self._pending is not None
 
     def fail_now(self) -> None:
         """

@@ -46,6 +46,7 @@ cdef class Session(Endpoint):
     cdef bint _checked
     cdef bint _compressed
     cdef bytes _keepalive
+    cdef bint _acknowledged
     cdef double _next_ping_at
     cdef double _pong_due_at
     cdef double _halted_at
@@ -71,7 +72,7 @@ cdef class Session(Endpoint):
     cpdef pong_received(self, object waiter, double latency)
     cpdef fail_with(self, object exc, int code, str reason)
     cdef bint _has_messages(self) except -1
-    cpdef bint has_pending(self) except -1
+    cpdef bint is_timed(self) except -1
     cpdef fail_now(self)
 
     cpdef bint has_items(self) except -1

@@ -177,7 +177,10 @@ def adapt_headers(
             headers = headers(request.path, request.headers)
         if headers is None:
             return
-        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        if isinstance(headers, Headers):
+            pairs = headers.raw_items()
+        else:
+            pairs = headers.items() if isinstance(headers, Mapping) else headers
         for name, value in pairs:
             response.headers[name] = value
 

@@ -210,6 +210,8 @@ class Connection(Connected):
         elif extensions:
             link.extensions = list(extensions)
             link.reserved_bits = 0x70
+        if protocol.debug:
+            self.logger.debug("= connection is OPEN")
         link.open()
 
     def _connection_lost(self, exc: Exception | None) -> None:
@@ -517,10 +519,10 @@ class Connection(Connected):
                 stays OPEN.
         """
         link = self._link
-        if code == CloseCode.NO_STATUS_RCVD:
-            # The core's word for a close frame without a code.
-            raise ProtocolError("invalid status code")
         if link.opening is None and link.state == OPEN:
+            if code == CloseCode.NO_STATUS_RCVD:
+                # The core's word for a close frame without a code.
+                raise ProtocolError("invalid status code")
             link.begin_close(code, reason)
         await self.wait_closed()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import os
 import socket
 import ssl as ssl_module
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,17 @@ __all__ = ["default_context", "dial"]
 
 # What only the loop can do for us.
 _LOOPS_ARGUMENTS = {"happy_eyeballs_delay", "interleave", "all_errors"}
+
+_KNOWN_ARGUMENTS = _LOOPS_ARGUMENTS | {
+    "family",
+    "flags",
+    "host",
+    "local_addr",
+    "path",
+    "port",
+    "proto",
+    "sock",
+}
 
 
 @functools.cache
@@ -66,6 +78,14 @@ async def dial(
     """
     if ssl is True:
         ssl = default_context()
+    if not ssl:
+        for name, value in (
+            ("ssl_handshake_timeout", ssl_handshake_timeout),
+            ("ssl_shutdown_timeout", ssl_shutdown_timeout),
+        ):
+            if value is not None:
+                raise ValueError(f"{name} is only meaningful with ssl")
+    _check_names(address)
     loop = asyncio.get_running_loop()
     if _LOOPS_ARGUMENTS & set(address) or not watches_sockets(loop):
         if ssl:
@@ -106,7 +126,7 @@ async def _attach(
         # Frames are written when they are to be sent: no waiting for more.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
     if not ssl:
-        link.wire = SocketTransport(link.turn, sock, link, high, low)
+        link.wire = SocketTransport(link.turn, sock, link, high, low, sock.getpeername())
         link.wire.start()
         return
     secure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -117,6 +137,7 @@ async def _attach(
         link,
         high,
         low,
+        sock.getpeername(),
         ssl,
         False,
         server_hostname,
@@ -158,18 +179,18 @@ async def _open_socket(address: dict[str, Any]) -> socket.socket:
         sock.setblocking(False)
         return sock  # type: ignore[no-any-return]
     if "path" in address:
-        path = address.pop("path")
-        _refuse_rest(address)
+        path = os.fspath(address.pop("path"))
         return await _connect(socket.AF_UNIX, 0, path, ())
     return await _connect_tcp(**address)
 
 
-def _refuse_rest(arguments: dict[str, Any]) -> None:
+def _check_names(arguments: dict[str, Any]) -> None:
     """
-    Raise TypeError if there is an argument left.
+    Raise TypeError if there is an argument that nobody knows.
     """
-    if arguments:
-        raise TypeError(f"unexpected arguments: {', '.join(sorted(arguments))}")
+    for name in arguments:
+        if name not in _KNOWN_ARGUMENTS:
+            raise TypeError(f"connect() got an unexpected keyword argument {name!r}")
 
 
 async def _connect_tcp(

@@ -15,7 +15,7 @@ import socket
 import stat
 import sys
 from asyncio.trsock import TransportSocket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -215,7 +215,8 @@ class Listener:
     Args:
         sockets: Bound stream sockets; they belong to the listener from now on.
         backlog: How many connections may wait to be accepted.
-        accepted: Called with each accepted socket, which is non-blocking.
+        accepted: Called with each accepted socket, which is non-blocking, and the
+            address of its peer.
         logger: Where failures to accept are logged.
     """
 
@@ -223,7 +224,7 @@ class Listener:
         self,
         sockets: list[socket.socket],
         backlog: int,
-        accepted: Callable[[socket.socket], None],
+        accepted: Callable[[socket.socket, Any], None],
         logger: LoggerLike,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -296,7 +297,7 @@ class Listener:
         """
         for _ in range(_BATCH):
             try:
-                accepted, _ = sock.accept()
+                accepted, address = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as exc:
@@ -306,7 +307,7 @@ class Listener:
                 raise
             accepted.setblocking(False)
             try:
-                self._accepted(accepted)
+                self._accepted(accepted, address)
             except Exception:
                 accepted.close()
                 self._logger.exception("accepting a connection failed")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..extensions import ServerExtensionFactory
     from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
+    from ._cellar import Link
 
 __all__ = [
     "Server",
@@ -110,13 +111,13 @@ class Server:
     has the methods of :class:`asyncio.Server`.
 
     Args:
-        bind: Makes the listening sockets.
+        create_server: Makes what listens; called with this object.
         handler: Called with each connection.
+        logger: Logger of the server.
         process_request: Hook, see :func:`serve`.
         process_response: Hook, see :func:`serve`.
         server_header: Value of the ``Server`` header.
         open_timeout: Seconds for the opening handshake.
-        logger: Logger of the server.
 
     Attributes:
         server: What listens, with the methods of :class:`asyncio.Server`; there
@@ -128,16 +129,16 @@ class Server:
 
     def __init__(
         self,
-        bind: Binding,
+        create_server: Callable[[Server], Awaitable[Any]],
         handler: Callable[[ServerConnection], Awaitable[None]],
+        logger: LoggerLike | None = None,
         *,
         process_request: Hook | None = None,
         process_response: Hook | None = None,
         server_header: str | None = SERVER,
         open_timeout: float | None = 10,
-        logger: LoggerLike | None = None,
     ) -> None:
-        self._bind = bind
+        self._create_server = create_server
         self._handler = handler
         self.process_request = process_request
         self.process_response = process_response
@@ -176,7 +177,7 @@ class Server:
         if self.server is not None:
             return self
         self._closed = asyncio.get_running_loop().create_future()
-        self.server = await self._bind(self)
+        self.server = await self._create_server(self)
         if self.server.is_serving():
             self._log_listening()
         return self
@@ -269,11 +270,13 @@ class Server:
         Log why a handler ended.
         """
         link = connection._link  # noqa: SLF001
-        if (
-            isinstance(exc, ConnectionClosed)
-            and exc.rcvd == link.close_rcvd
-            and exc.sent == link.close_sent
-        ):
+        if isinstance(exc, BaseExceptionGroup):
+            # What the tasks of a task group raised.
+            _, others = exc.split(lambda each: _is_own_end(each, link))
+            quiet = others is None
+        else:
+            quiet = _is_own_end(exc, link)
+        if quiet:
             # Its own connection was closed: that happens every day.
             connection.logger.info("connection handler ended: %s", exc)
         else:
@@ -303,7 +306,7 @@ class Server:
 
     def close(
         self, close_connections: bool = True, code: int = 1001, reason: str = ""
-    ) -> asyncio.Task[None]:
+    ) -> asyncio.Future[None]:
         """
         Close the server.
 
@@ -320,13 +323,14 @@ class Server:
             reason: Close reason.
 
         Returns:
-            A task which is done when the server is closed. It need not be awaited.
+            A future which is done when the server is closed. It need not be awaited.
         """
         if self.close_task is None:
             self.close_task = self.get_loop().create_task(
                 self._close(close_connections, code, reason)
             )
-        return self.close_task
+        # Canceling who awaits this must not stop the closing.
+        return asyncio.shield(self.close_task)
 
     async def _close(self, close_connections: bool, code: int, reason: str) -> None:
         """
@@ -402,6 +406,17 @@ class Server:
         The listening sockets; none after closing.
         """
         return () if self.server is None else tuple(self.server.sockets)
+
+
+def _is_own_end(exc: BaseException, link: Link) -> bool:
+    """
+    Tell whether an exception is about the end of this connection.
+    """
+    return (
+        isinstance(exc, ConnectionClosed)
+        and exc.rcvd == link.close_rcvd
+        and exc.sent == link.close_sent
+    )
 
 
 class _HandlerEnd:

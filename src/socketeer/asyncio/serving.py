@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import socket
 import ssl as ssl_module
 from collections.abc import Callable, Sequence
@@ -98,6 +99,10 @@ class Binding:
     ) -> None:
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
             raise TypeError("ssl argument must be an SSLContext or None")
+        if ssl is None and ssl_handshake_timeout is not None:
+            raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
+        if ssl is None and ssl_shutdown_timeout is not None:
+            raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
         self._factory = factory
         self._ssl = ssl
         self._handshake_timeout = ssl_handshake_timeout
@@ -127,7 +132,7 @@ class Binding:
         listener = Listener(
             sockets,
             self._backlog,
-            lambda sock: self._accepted(server, sock),
+            functools.partial(self._accepted, server),
             server.logger,
         )
         if self._start_serving:
@@ -168,7 +173,7 @@ class Binding:
 
     # On our own transports.
 
-    def _accepted(self, server: Server, sock: socket.socket) -> None:
+    def _accepted(self, server: Server, sock: socket.socket, address: object) -> None:
         """
         Make a connection of an accepted socket.
         """
@@ -181,7 +186,7 @@ class Binding:
         wire: Wire
         server.adopt(connection, protocol)
         if self._ssl is None:
-            wire = SocketTransport(link.turn, sock, link, high, low)
+            wire = SocketTransport(link.turn, sock, link, high, low, address)
         else:
             self._expect_tls(link)
             wire = TLSTransport(
@@ -190,6 +195,7 @@ class Binding:
                 link,
                 high,
                 low,
+                address,
                 self._ssl,
                 True,
                 None,

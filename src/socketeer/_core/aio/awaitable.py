@@ -160,10 +160,7 @@ class Awaitable:
     def __del__(self) -> None:
         if self.stage == _FRESH:
             warnings.warn(
-                f"coroutine {self.__qualname__!r} was never awaited",
+                f"coroutine {type(self).__qualname__!r} was never awaited",
                 RuntimeWarning,
                 stacklevel=2,
-                source=self,
             )
-        else:
-            self.close()

@@ -9,6 +9,8 @@ meantime. See :mod:`.turn` for when things are written.
 
 from __future__ import annotations
 
+from time import monotonic
+
 from ...exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
 from ...frames import OK_CLOSE_CODES
 from .turn import Deadline, Member
@@ -115,7 +117,7 @@ class Link(Member):
             max_message_size,
             max_fragment_size,
             masking_keys,
-            turn.loop.time,
+            monotonic,
         )
         self.turn = turn
         self.wire: Wire | None = None
@@ -230,7 +232,7 @@ class Link(Member):
         """
         if self.may_resume():
             self.unhalt()
-            self.settle()
+        self.settle()
 
     def settle(self) -> None:
         """
@@ -246,7 +248,7 @@ class Link(Member):
             elif self._reading_paused:
                 self._reading_paused = False
                 self.wire.resume_reading()
-        if (self.state != _OPEN or self.has_pending()) and not self.lost:
+        if self.is_timed() and not self.lost:
             self.schedule()
 
     def ended(self) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..outbox import Outbox
 
-__all__ = ["read_into", "write_bytes", "write_outbox", "write_vector"]
+__all__ = ["pending_error", "read_into", "write_bytes", "write_outbox", "write_vector"]
 
 # How many buffers one call may write; POSIX promises at least 16.
 _MAX_BUFFERS = 16
@@ -36,6 +36,13 @@ def read_into(sock: socket.socket, fd: int, buffer: bytearray) -> int:
         return sock.recv_into(buffer)
     except (BlockingIOError, InterruptedError):
         return -1
+
+
+def pending_error(sock: socket.socket, fd: int) -> int:
+    """
+    Return the number of the error that waits to be reported, or 0.
+    """
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
 def write_outbox(sock: socket.socket, fd: int, outbox: Outbox) -> int:

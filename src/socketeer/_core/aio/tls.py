@@ -39,6 +39,7 @@ class TLSTransport(SocketTransport):
         member: Whom to pass on what is read.
         high: Pause writing when more bytes than this wait.
         low: Resume writing when at most this many bytes wait.
+        peername: The address of the peer.
         context: The TLS context.
         server_hostname: The name that the server's certificate must bear, for a
             client; :obj:`None` for a server.
@@ -67,13 +68,14 @@ class TLSTransport(SocketTransport):
         member: Member,
         high: int,
         low: int,
+        peername: object,
         context: ssl.SSLContext,
         server_side: bool,
         server_hostname: str | None,
         shutdown_timeout: float | None,
         on_secure: Callable[[], object],
     ) -> None:
-        SocketTransport.__init__(self, turn, sock, member, high, low)
+        SocketTransport.__init__(self, turn, sock, member, high, low, peername)
         self._context = context
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()

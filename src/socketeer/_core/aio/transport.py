@@ -14,9 +14,10 @@ may be used again for another file, which brings down uvloop.
 from __future__ import annotations
 
 import collections
+import os
 from asyncio.trsock import TransportSocket
 
-from .sockets import read_into, write_bytes, write_outbox, write_vector
+from .sockets import pending_error, read_into, write_bytes, write_outbox, write_vector
 from .wire import Wire
 
 TYPE_CHECKING = False
@@ -42,6 +43,7 @@ class SocketTransport(Wire):
         member: Whom to pass on what is read.
         high: Pause writing when more bytes than this wait.
         low: Resume writing when at most this many bytes wait.
+        peername: The address of the peer.
     """
 
     __slots__ = (
@@ -52,15 +54,22 @@ class SocketTransport(Wire):
         "_fd",
         "_high",
         "_low",
-        "_names",
+        "_peername",
         "_reading",
         "_sock",
+        "_sockname",
         "_turn",
         "_watching",
     )
 
     def __init__(
-        self, turn: Turn, sock: socket.socket, member: Member, high: int, low: int
+        self,
+        turn: Turn,
+        sock: socket.socket,
+        member: Member,
+        high: int,
+        low: int,
+        peername: object,
     ) -> None:
         Wire.__init__(self, member)
         self._turn = turn
@@ -75,8 +84,10 @@ class SocketTransport(Wire):
         self._eof_due = False
         self._reading = False
         self._watching = False
-        # Addresses, once asked for or kept at the end: see get_extra_info().
-        self._names: dict[str, object] | None = None
+        # The socket cannot tell it when the peer has gone.
+        self._peername = peername
+        # Asked for at the end: the socket knows it.
+        self._sockname: object = None
 
     def start(self) -> None:
         """
@@ -103,9 +114,28 @@ class SocketTransport(Wire):
             self._break(exc)
             return
         if size > 0:
+            # libuv stops watching a socket after an error, be there data or not.
+            error = pending_error(self._sock, self._fd) if turn.stops_at_errors else 0
             self.take_in(turn.buffer, size)
+            if error:
+                self._read_rest(error)
         elif size == 0:
             self.take_eof()
+
+    def _read_rest(self, error: int) -> None:
+        """
+        Pass on what was received before an error, then the error.
+        """
+        buffer = self._turn.buffer
+        while self._fd >= 0:
+            try:
+                size = read_into(self._sock, self._fd, buffer)
+            except OSError:
+                break
+            if size <= 0:
+                break
+            self.take_in(buffer, size)
+        self._break(OSError(error, os.strerror(error)))
 
     def take_in(self, data: bytearray, size: int) -> None:
         """
@@ -360,7 +390,7 @@ class SocketTransport(Wire):
         Close the socket and tell the member.
         """
         sock = self._sock
-        self._remember_names()
+        self._sockname = sock.getsockname()
         self._sock = None
         sock.close()
         member = self.member
@@ -378,29 +408,13 @@ class SocketTransport(Wire):
         """
         if name == "socket":
             return default if self._sock is None else TransportSocket(self._sock)
-        if name in ("sockname", "peername"):
-            self._remember_names()
-            return self._names.get(name, default)
+        if name == "peername":
+            return default if self._peername is None else self._peername
+        if name == "sockname":
+            if self._sock is not None:
+                return self._sock.getsockname()
+            return default if self._sockname is None else self._sockname
         return default
-
-    def _remember_names(self) -> None:
-        """
-        Ask the socket for its addresses: it can tell them until it is closed.
-        """
-        if self._names is not None:
-            return
-        self._names = {}
-        if self._sock is None:
-            return
-        for name, ask in (
-            ("sockname", self._sock.getsockname),
-            ("peername", self._sock.getpeername),
-        ):
-            try:
-                self._names[name] = ask()
-            except OSError:
-                # The peer may have gone before anybody asked.
-                continue
 
     def get_write_buffer_size(self) -> int:
         """

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import heapq
 from asyncio import current_task
+from time import monotonic
 
 from ..outbox import Outbox
 from ..session import Session
@@ -137,6 +138,8 @@ class Turn:
         corked: The member whose task is being woken, or :obj:`None`.
         number: Counts turns.
         budget: What is left for the running task.
+        stops_at_errors: Whether the loop stops watching a socket that has an error,
+            even if there is something to read first, as libuv does.
     """
 
     __slots__ = (
@@ -151,6 +154,7 @@ class Turn:
         "corked",
         "loop",
         "number",
+        "stops_at_errors",
     )
 
     def __init__(self, loop: AbstractEventLoop) -> None:
@@ -159,6 +163,7 @@ class Turn:
         self.corked: Member | None = None
         self.number = 1
         self.budget = _BUDGET
+        self.stops_at_errors = type(loop).__module__.startswith("uvloop")
         self._dirty: list[Member] = []
         self._spares: list[Outbox] = []
         self._ends_soon = False
@@ -256,7 +261,8 @@ class Turn:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = at
-        self._timer = self.loop.call_at(at, self._tick)
+        # The clock of the loop may have coarser steps than ours.
+        self._timer = self.loop.call_later(max(0.0, at - monotonic()), self._tick)
 
     def _tick(self) -> None:
         """
@@ -264,7 +270,7 @@ class Turn:
         """
         self._timer = None
         self._timer_at = _NEVER
-        now = self.loop.time()
+        now = monotonic()
         due = []
         timetable = self._timetable
         while timetable and timetable[0].at <= now + _TOLERANCE:

@@ -95,16 +95,15 @@ cdef class Awaitable:
             else:
                 self.abandon()
 
-    def __del__(self):
+    def __dealloc__(self):
+        # Not __del__(): memory from the freelist is finalized only once. Whoever
+        # is suspended is held by what it waits for, so it does not get here.
         if self.stage == _FRESH:
             warnings.warn(
-                f"coroutine {self.__qualname__!r} was never awaited",
+                f"coroutine {type(self).__qualname__!r} was never awaited",
                 RuntimeWarning,
                 stacklevel=1,
-                source=self,
             )
-        elif self.stage == _SUSPENDED:
-            self.close()
 
 
 cdef object go_on(object awaitable, int *suspended):

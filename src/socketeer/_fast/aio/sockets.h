@@ -13,6 +13,7 @@
 #define SOCKETEER_SOCKETS 0
 static ptrdiff_t socketeer_recv(int fd, void *data, size_t n) { return -1; }
 static ptrdiff_t socketeer_send(int fd, const void *data, size_t n) { return -1; }
+static int socketeer_error(int fd) { return 0; }
 static int socketeer_would_block(void) { return 0; }
 static int socketeer_interrupted(void) { return 0; }
 
@@ -40,6 +41,15 @@ static ptrdiff_t
 socketeer_send(int fd, const void *data, size_t n)
 {
     return send(fd, data, n, SOCKETEER_SEND_FLAGS);
+}
+
+static int
+socketeer_error(int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) ? 0 : error;
 }
 
 static int

@@ -17,6 +17,7 @@ cdef extern from "sockets.h":
     const bint SOCKETEER_SOCKETS
     Py_ssize_t socketeer_recv(int fd, void *data, size_t n)
     Py_ssize_t socketeer_send(int fd, const void *data, size_t n)
+    int socketeer_error(int fd)
     bint socketeer_would_block()
     bint socketeer_interrupted()
 
@@ -32,6 +33,12 @@ cpdef Py_ssize_t read_into(object sock, int fd, bytearray buffer) except -2:
         if not socketeer_interrupted():
             PyErr_SetFromErrno(OSError)
         PyErr_CheckSignals()
+
+
+cpdef int pending_error(object sock, int fd) except -1:
+    if not SOCKETEER_SOCKETS:
+        return portable.pending_error(sock, fd)
+    return socketeer_error(fd)
 
 
 cdef Py_ssize_t write_memory(int fd, const char *data, Py_ssize_t size) except -2:

@@ -1,7 +1,7 @@
 cimport cython
 
 from ..outbox cimport Outbox
-from .sockets cimport read_into, write_bytes, write_outbox
+from .sockets cimport pending_error, read_into, write_bytes, write_outbox
 from .turn cimport Member, Turn
 from .wire cimport Wire
 
@@ -18,11 +18,14 @@ cdef class SocketTransport(Wire):
     cdef bint _eof_due
     cdef bint _reading
     cdef bint _watching
-    cdef dict _names
+    cdef object _peername
+    cdef object _sockname
 
     cpdef start(self)
-    @cython.locals(turn=Turn, size=Py_ssize_t)
+    @cython.locals(turn=Turn, size=Py_ssize_t, error=cython.int)
     cpdef read_once(self)
+    @cython.locals(size=Py_ssize_t)
+    cdef _read_rest(self, int error)
     cpdef take_in(self, bytearray data, Py_ssize_t size)
     cpdef take_eof(self)
     cpdef pause_reading(self)
@@ -46,4 +49,3 @@ cdef class SocketTransport(Wire):
     cpdef abort(self)
     cdef _break(self, object exc)
     cdef _lose(self, object exc)
-    cdef _remember_names(self)

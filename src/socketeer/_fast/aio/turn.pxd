@@ -33,6 +33,7 @@ cdef class Turn:
     cdef public Member corked
     cdef public long long number
     cdef public Py_ssize_t budget
+    cdef readonly bint stops_at_errors
     cdef list _dirty
     cdef list _spares
     cdef bint _ends_soon
