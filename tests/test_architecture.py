@@ -18,7 +18,7 @@ FAST = PACKAGE / "_fast"
 # What the repository consists of; the rest is made by tools.
 TREES = ("docs", "news", "src", "tests", "tools", ".ci", ".github", "bench")
 MADE = {"__pycache__", "_build", "node_modules"}
-BINARY = {".png", ".so", ".pyd", ".pyc", ".gif", ".ico", ".woff2"}
+BINARY = {".png", ".so", ".pyd"}
 
 
 def dotted(path, folder):
@@ -39,7 +39,9 @@ def repository_files():
         files += (ROOT / tree).rglob("*")
     for path in files:
         parts = path.relative_to(ROOT).parts
-        made = MADE.intersection(parts) or any(p.endswith(".egg-info") for p in parts)
+        made = MADE.intersection(parts) or any(
+            part.endswith(".egg-info") or part.startswith(".coverage") for part in parts
+        )
         if path.is_file() and not made and path.suffix not in BINARY:
             yield path
 
