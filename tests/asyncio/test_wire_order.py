@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from tests.asyncio.harness import both_sides, facing_raw_peer
+from tests.asyncio.harness import both_sides, facing_raw_peer, settle
 from tests.asyncio.raw import RawFrame
 from tests.under_test import lib
 
@@ -99,6 +99,7 @@ async def test_a_close_frame_behind_messages_is_answered_after_the_answers(side)
 
     async with facing_raw_peer(side) as (connection, peer):
         echoing = asyncio.create_task(echo(connection))
+        await settle()
         await peer.send(peer.frame("81", b"ask") + peer.frame("88", b"\x03\xe8"))
         answer = await peer.read_frame()
         close = await peer.answer_close()

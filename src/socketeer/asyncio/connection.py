@@ -9,19 +9,13 @@ import codecs
 import logging
 import os
 import sys
-import uuid
 import weakref
 from typing import TYPE_CHECKING, Any, cast
 
-from ..exceptions import (
-    ConnectionClosed,
-    ConnectionClosedOK,
-    InvalidState,
-    ProtocolError,
-)
+from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..extensions.permessage_deflate import PerMessageDeflate
 from ..frames import CloseCode, Frame, Opcode
-from ..protocol import CLIENT, OPEN, Protocol, State
+from ..protocol import CLIENT, OPEN, Protocol
 from ..utils import setting
 from . import compatibility
 from ._cellar import (
@@ -34,13 +28,14 @@ from ._cellar import (
     turn_of,
     wait_until_sendable,
 )
+from .attributes import Attributes
+from .messages import check_overflow, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
     from types import TracebackType
 
-    from ..http11 import Request, Response
-    from ..typing import BytesLike, Data, LoggerLike, Subprotocol
+    from ..typing import BytesLike, Data
 
 __all__ = ["Connection", "PreparedMessage", "prepare"]
 
@@ -64,32 +59,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=MASKING_KEYS.discard)
 
 
-def prepare(message: Data | BytesLike, *, text: bool | None = None) -> PreparedMessage:
-    """
-    Prepare a message that is sent to many connections.
-
-    It is framed once and compressed once for each size of window in use;
-    all connections share the result.
-
-    Args:
-        message: The message: :class:`str` for text, bytes-like for binary.
-        text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
-            in a binary frame.
-
-    Raises:
-        TypeError: The message is neither :class:`str` nor bytes-like.
-    """
-    if isinstance(message, str):
-        payload = message.encode()
-        text = True if text is None else text
-    elif isinstance(message, bytes | bytearray | memoryview):
-        payload = bytes(message)
-        text = bool(text)
-    else:
-        raise TypeError("data must be str or bytes")
-    return PreparedMessage(1 if text else 2, payload)
-
-
 def watermarks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, int]:
     """
     Return the high and the low mark of a limit; -1 for none.
@@ -111,7 +80,7 @@ def watermarks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, 
     return high, low
 
 
-class Connection(Connected):
+class Connection(Attributes):
     """
     An open WebSocket connection of either side.
 
@@ -131,15 +100,7 @@ class Connection(Connected):
     give the class as ``create_connection`` to ``serve()`` or ``connect()``.
     """
 
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_max_queue",
-        "_protocol",
-        "_request",
-        "_response",
-        "_write_limit",
-    )
+    __slots__ = ("__dict__", "__weakref__")
 
     _receives_by_itself = True
 
@@ -160,7 +121,7 @@ class Connection(Connected):
             -1 if protocol.max_fragment_size is None else protocol.max_fragment_size,
             MASKING_KEYS,
         )
-        Connected.__init__(self, link)
+        super().__init__(link)
         link.connection = self
         link.ping_interval = -1.0 if ping_interval is None else ping_interval
         link.ping_timeout = -1.0 if ping_timeout is None else ping_timeout
@@ -174,8 +135,8 @@ class Connection(Connected):
         protocol.logger = logging.LoggerAdapter(
             cast("logging.Logger", protocol.logger), {"websocket": weakref.proxy(self)}
         )
-        self._request: Request | None = None
-        self._response: Response | None = None
+        self._request = None
+        self._response = None
         if protocol.debug:
             link.trace = self._trace
 
@@ -229,202 +190,6 @@ class Connection(Connected):
             fin=bool(head & 0x80),
         )
         self.logger.debug("%s %s", direction, frame)
-
-    # Public attributes.
-
-    @property
-    def id(self) -> uuid.UUID:
-        """
-        Unique identifier of the connection, for logs.
-        """
-        return self._protocol.id
-
-    @property
-    def logger(self) -> LoggerLike:
-        """
-        Logger of the connection; its records have the connection, as a weak
-        reference, in an attribute ``websocket``.
-        """
-        return self._protocol.logger
-
-    @logger.setter
-    def logger(self, logger: LoggerLike) -> None:
-        self._protocol.logger = logger
-
-    @property
-    def protocol(self) -> Protocol:
-        """
-        View of the protocol's state: what was negotiated and how it ended.
-        """
-        return self._protocol
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """
-        The transport, with the interface of :class:`asyncio.Transport`.
-        """
-        wire = self._link.wire
-        return cast("asyncio.Transport", getattr(wire, "transport", wire))
-
-    @property
-    def local_address(self) -> Any:
-        """
-        Local address, as of :meth:`socket.socket.getsockname`: ``(host, port)``
-        for IPv4. :obj:`None` if there is no connection.
-        """
-        return self._get_extra_info("sockname")
-
-    @property
-    def remote_address(self) -> Any:
-        """
-        Address of the peer, as of :meth:`socket.socket.getpeername`:
-        ``(host, port)`` for IPv4. :obj:`None` if there is no connection.
-        """
-        return self._get_extra_info("peername")
-
-    def _get_extra_info(self, name: str) -> Any:
-        wire = self._link.wire
-        return None if wire is None else self.transport.get_extra_info(name)
-
-    @property
-    def latency(self) -> float:
-        """
-        Round-trip time of the last ping, in seconds; 0.0 before the first.
-        """
-        return self._link.latency
-
-    @property
-    def state(self) -> State:
-        """
-        State of the connection: CONNECTING, OPEN, CLOSING or CLOSED.
-
-        Checking it before sending is no use: it may change before the message
-        leaves. Send, and handle :exc:`~socketeer.exceptions.ConnectionClosed`.
-        """
-        link = self._link
-        if link.opening is not None:
-            return State.CONNECTING
-        return State(link.state)
-
-    @property
-    def request(self) -> Request | None:
-        """
-        Opening handshake request.
-        """
-        return self._request
-
-    @request.setter
-    def request(self, request: Request | None) -> None:
-        self._request = request
-
-    @property
-    def response(self) -> Response | None:
-        """
-        Opening handshake response.
-        """
-        return self._response
-
-    @response.setter
-    def response(self, response: Response | None) -> None:
-        self._response = response
-
-    @property
-    def subprotocol(self) -> Subprotocol | None:
-        """
-        Subprotocol that was negotiated, or :obj:`None`.
-        """
-        return self._protocol.subprotocol
-
-    @property
-    def close_code(self) -> int | None:
-        """
-        Close code, or :obj:`None` before the connection is CLOSED: the code
-        received, 1005 if there was none in the close frame, 1006 if there was
-        no close frame (RFC 6455, 7.1.5).
-        """
-        if self.state is not State.CLOSED:
-            return None
-        rcvd = self._link.close_rcvd
-        return 1006 if rcvd is None else rcvd.code
-
-    @property
-    def close_reason(self) -> str | None:
-        """
-        Close reason, or :obj:`None` before the connection is CLOSED
-        (RFC 6455, 7.1.6).
-        """
-        if self.state is not State.CLOSED:
-            return None
-        rcvd = self._link.close_rcvd
-        return "" if rcvd is None else rcvd.reason
-
-    @property
-    def close_exc(self) -> ConnectionClosed:
-        """
-        Exception that tells how the connection ended.
-
-        Raises:
-            InvalidState: The connection is not CLOSED yet.
-        """
-        if self.state is not State.CLOSED:
-            raise InvalidState("connection isn't closed yet")
-        return self._link.closed_error()
-
-    @property
-    def connection_exc(self) -> Exception | None:
-        """
-        Root cause of the end of the connection, if there was one.
-        """
-        return self._link.failure
-
-    @property
-    def ping_interval(self) -> float | None:
-        """
-        Seconds between keepalive pings; :obj:`None` for none.
-        """
-        return _optional(self._link.ping_interval)
-
-    @property
-    def ping_timeout(self) -> float | None:
-        """
-        Seconds to wait for a pong; :obj:`None` for ever.
-        """
-        return _optional(self._link.ping_timeout)
-
-    @property
-    def close_timeout(self) -> float | None:
-        """
-        Seconds for the closing handshake; :obj:`None` for ever.
-        """
-        return _optional(self._link.close_timeout)
-
-    @property
-    def max_queue_high(self) -> int | None:
-        """
-        Frames in the receive queue above which reading pauses.
-        """
-        return None if self._link.high < 0 else self._link.high
-
-    @property
-    def max_queue_low(self) -> int | None:
-        """
-        Frames in the receive queue at which reading goes on.
-        """
-        return None if self._link.high < 0 else self._link.low
-
-    @property
-    def write_limit_high(self) -> int:
-        """
-        Bytes waiting to be written above which :meth:`send` waits.
-        """
-        return self._write_limit[0]
-
-    @property
-    def write_limit_low(self) -> int:
-        """
-        Bytes waiting to be written at which :meth:`send` goes on.
-        """
-        return self._write_limit[1]
 
     # Receiving.
 
@@ -619,20 +384,6 @@ class Connection(Connected):
         limit = -1 if max_backlog is None else max_backlog
         return self._link.send_prepared(message, limit, on_overflow)
 
-    @property
-    def backlog(self) -> int:
-        """
-        How many bytes wait to be written because the peer is slow.
-        """
-        return self._link.backlog_size()
-
-    @property
-    def dropped(self) -> int:
-        """
-        How many prepared messages this peer did not get because it was slow.
-        """
-        return self._link.dropped
-
     async def wait_drained(self) -> None:
         """
         Wait until the peer has caught up: until the backlog is at most the low
@@ -642,26 +393,6 @@ class Connection(Connected):
             ConnectionClosed: The connection was lost meanwhile.
         """
         await drain(self._link)
-
-
-def check_overflow(on_overflow: str) -> None:
-    """
-    Check what is to happen to a slow peer.
-
-    Raises:
-        ValueError: It is not known.
-    """
-    if on_overflow not in ("close", "drop", "latest"):
-        raise ValueError(
-            f"on_overflow must be 'close', 'drop' or 'latest', not {on_overflow!r}"
-        )
-
-
-def _optional(seconds: float) -> float | None:
-    """
-    Return the public form of a duration.
-    """
-    return None if seconds < 0 else seconds
 
 
 def _control_payload(data: Data | BytesLike) -> bytes:

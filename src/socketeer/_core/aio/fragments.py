@@ -35,6 +35,16 @@ async def drain(link: Link) -> None:
             raise link.closed_error()
 
 
+async def be_fair(link: Link, size: int) -> None:
+    """
+    Let others run, now and then: ``size`` bytes were sent.
+    """
+    turn = link.turn
+    turn.spend(size)
+    if turn.budget <= 0:
+        await asyncio.sleep(0)
+
+
 class _Suspension:
     """
     Awaits a waiter.
@@ -72,6 +82,7 @@ async def send_after(
     await wait_until_sendable(link)
     link.send_message(opcode, message, compress is not False)
     link.push()
+    await be_fair(link, len(message))
     await drain(link)
 
 
@@ -131,6 +142,7 @@ async def _send_fragment(
         await wait_until_sendable(link)
     link.send_fragment(opcode, payload, fin, compress)
     link.push()
+    await be_fair(link, len(payload))
     await drain(link)
 
 

@@ -160,8 +160,17 @@ class Link(Member):
         Take in what was read beyond the opening handshake.
         """
         if data:
+            # Nobody had the time to receive yet.
+            self.hold_close = True
             self.receive_data(bytearray(data), len(data))
-            self.after_input()
+            self.settle()
+            self.turn.loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        """
+        Take the loop's call: whoever receives has begun to.
+        """
+        self.after_input()
 
     # Input.
 

@@ -69,7 +69,7 @@ class Receive(Awaitable):
             message = self.next_item(link)
         if message is not None:
             link.receiver = None
-            link.turn.budget -= 1
+            link.turn.spend(0)
             return message
         if link.lost:
             link.receiver = None
@@ -178,7 +178,7 @@ class Send(Awaitable):
         link.send_message(opcode, message, self.extra is not False)
         link.push()
         turn = link.turn
-        turn.budget -= 1 + (len(message) >> 12)
+        turn.spend(len(message))
         if link.congested:
             waiter = Waiter(turn.loop)
             link.add_drainer(waiter)

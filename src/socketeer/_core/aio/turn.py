@@ -224,6 +224,12 @@ class Turn:
                 member.dirty = False
                 member.flush()
 
+    def spend(self, size: int) -> None:
+        """
+        Take note of a message that the running task has sent or received.
+        """
+        self.budget -= 1 + (size >> 12)
+
     def may_wake_now(self) -> bool:
         """
         Tell whether a task can be run from here: none is running.

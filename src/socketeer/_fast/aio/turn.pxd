@@ -47,6 +47,7 @@ cdef class Turn:
     cpdef touch(self)
     @cython.locals(dirty=list, member=Member)
     cpdef end(self)
+    cpdef spend(self, Py_ssize_t size)
     cpdef bint may_wake_now(self) except -1
     cpdef cork(self, Member member)
     cpdef uncork(self)

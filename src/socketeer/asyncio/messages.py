@@ -1,0 +1,53 @@
+"""
+Messages for many connections.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._cellar import PreparedMessage
+
+if TYPE_CHECKING:
+    from ..typing import BytesLike, Data
+
+__all__ = ["PreparedMessage", "check_overflow", "prepare"]
+
+
+def prepare(message: Data | BytesLike, *, text: bool | None = None) -> PreparedMessage:
+    """
+    Prepare a message that is sent to many connections.
+
+    It is framed once and compressed once for each size of window in use;
+    all connections share the result.
+
+    Args:
+        message: The message: :class:`str` for text, bytes-like for binary.
+        text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
+            in a binary frame.
+
+    Raises:
+        TypeError: The message is neither :class:`str` nor bytes-like.
+    """
+    if isinstance(message, str):
+        payload = message.encode()
+        text = True if text is None else text
+    elif isinstance(message, bytes | bytearray | memoryview):
+        payload = bytes(message)
+        text = bool(text)
+    else:
+        raise TypeError("data must be str or bytes")
+    return PreparedMessage(1 if text else 2, payload)
+
+
+def check_overflow(on_overflow: str) -> None:
+    """
+    Check what is to happen to a slow peer.
+
+    Raises:
+        ValueError: It is not known.
+    """
+    if on_overflow not in ("close", "drop", "latest"):
+        raise ValueError(
+            f"on_overflow must be 'close', 'drop' or 'latest', not {on_overflow!r}"
+        )
