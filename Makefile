@@ -44,7 +44,7 @@ check: .venv/check/.ready .venv/$(OLDEST)/.built-$(call build_of,$(OLDEST))
 	.venv/check/bin/ruff format --check
 	.venv/check/bin/mypy
 	.venv/check/bin/pyright
-	PATH="$(CURDIR)/.venv/$(OLDEST)/bin:$$PATH" .venv/check/bin/pyright --verifytypes socketeer --ignoreexternal
+	.venv/check/bin/python tools/typed.py .venv/$(OLDEST)
 	.venv/$(OLDEST)/bin/python -m pytest -q tests/test_architecture.py
 
 docs: .venv/docs/.ready
