@@ -40,7 +40,7 @@ SIDES: tuple[Side, ...] = ("server", "client")
 both_sides = pytest.mark.parametrize("side", SIDES)
 
 # Ends a test that hangs; seconds, far above what any test needs.
-HANG = 5
+HANG = 20
 
 
 async def settle() -> None:

@@ -417,9 +417,7 @@ class RawListener:
         self._sock = socket.create_server(("127.0.0.1", 0))
         if receive_buffer is not None:
             # Accepted sockets inherit it.
-            self._sock.setsockopt(
-                socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer
-            )
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._sock.setblocking(False)
         self.port: int = self._sock.getsockname()[1]
 

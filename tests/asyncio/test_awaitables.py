@@ -265,9 +265,13 @@ async def test_a_forgotten_await_warns(side, method):
     """
     arguments = ["message"] if method == "send" else []
     async with facing_raw_peer(side) as (connection, peer):
-        with pytest.warns(RuntimeWarning, match="was never awaited"):
+
+        def forget():
             getattr(connection, method)(*arguments)
             gc.collect()
+
+        with pytest.warns(RuntimeWarning, match="was never awaited"):
+            forget()
         await connection.send("next")
 
         assert RawFrame(0x81, b"next") == await peer.read_frame()

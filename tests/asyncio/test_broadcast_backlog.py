@@ -308,7 +308,7 @@ async def test_dropping_never_corrupts_a_compressed_stream(on_overflow, seed):
     random mixture to a client that stops reading now and then: whatever
     arrives is what was sent.
     """
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     words = [chance.randbytes(3000).hex() for _ in range(20)]
     async with (
         serving(compression="deflate") as server,

@@ -9,6 +9,7 @@ was received and what can still be received is exactly what was sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 
 import pytest
@@ -203,10 +204,8 @@ async def test_wait_for_during_a_stream_of_messages(side):
         producing = asyncio.create_task(produce())
         try:
             while True:
-                try:
+                with contextlib.suppress(TimeoutError):
                     received.append(await asyncio.wait_for(connection.recv(), 0.0005))
-                except TimeoutError:
-                    pass
         except lib.ConnectionClosedOK:
             pass
         await producing

@@ -62,8 +62,7 @@ async def test_close_takes_a_member_of_closecode(side):
 
 @pytest.mark.parametrize(
     "code",
-    [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014]
-    + [3000, 3999, 4000, 4999],
+    [*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4000, 4999],
 )
 async def test_codes_that_may_be_sent(side, code):
     """
@@ -347,9 +346,10 @@ async def test_data_does_not_extend_the_close_timeout(side):
         except ConnectionError:
             pass
 
-    async with facing_raw_peer(
-        side, close_timeout=0.02, max_queue=None
-    ) as (connection, peer):
+    async with facing_raw_peer(side, close_timeout=0.02, max_queue=None) as (
+        connection,
+        peer,
+    ):
         sending = asyncio.create_task(keep_sending(peer))
         await connection.close()
         await sending

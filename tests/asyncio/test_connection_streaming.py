@@ -119,9 +119,7 @@ async def test_nobody_else_receives_during_a_stream(side, second):
         stream = connection.recv_streaming()
         await anext(stream)
         with pytest.raises(lib.ConcurrencyError) as raised:
-            await (
-                connection.recv() if second == "recv" else fragments(connection)
-            )
+            await (connection.recv() if second == "recv" else fragments(connection))
 
         assert (
             f"cannot call {second} while another coroutine is already running "
@@ -165,9 +163,7 @@ async def test_cancelling_within_a_message_ends_receiving(side, receive):
         for _ in range(2):
             with pytest.raises(lib.ConcurrencyError):
                 await (
-                    connection.recv()
-                    if receive == "recv"
-                    else fragments(connection)
+                    connection.recv() if receive == "recv" else fragments(connection)
                 )
         await connection.send("fine")
         assert b"fine" == (await peer.read_frame()).payload

@@ -22,9 +22,10 @@ async def test_pings_leave_at_intervals(side):
     """
     Each carries four random bytes, so that its pong can be told.
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.005, ping_timeout=NEVER
-    ) as (_, peer):
+    async with facing_raw_peer(side, ping_interval=0.005, ping_timeout=NEVER) as (
+        _,
+        peer,
+    ):
         frames = []
         for _ in range(3):
             frames.append(await peer.read_frame())
@@ -50,17 +51,17 @@ async def test_a_missing_pong_fails_the_connection(side):
     """
     1011 with a fixed reason; receivers learn it.
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.005, ping_timeout=0.005
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.005, ping_timeout=0.005) as (
+        connection,
+        peer,
+    ):
         receiving = asyncio.create_task(connection.recv())
         assert (1011, "keepalive ping timeout") == await peer.answer_close()
         with pytest.raises(lib.ConnectionClosedError) as raised:
             await receiving
 
         assert (
-            "sent 1011 (internal error) keepalive ping timeout; "
-            "no close frame received"
+            "sent 1011 (internal error) keepalive ping timeout; no close frame received"
         ) == str(raised.value)
         assert 1006 == connection.close_code
 
@@ -82,9 +83,10 @@ async def test_pongs_keep_the_connection(side):
     """
     A peer that answers stays connected, however short the times.
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.002, ping_timeout=0.05
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.002, ping_timeout=0.05) as (
+        connection,
+        peer,
+    ):
         for _ in range(10):
             await peer.send_frame("8a", (await peer.read_frame()).payload)
 
@@ -95,9 +97,10 @@ async def test_only_the_right_pong_counts(side):
     """
     Messages and other pongs do not answer a ping.
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.005, ping_timeout=0.01
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.005, ping_timeout=0.01) as (
+        connection,
+        peer,
+    ):
         receiving = asyncio.create_task(connection.recv())
         await peer.read_frame()
         await peer.send_frame("8a", b"")
@@ -113,9 +116,10 @@ async def test_no_ping_timeout(side):
     `ping_timeout=None` goes on pinging and never fails: it keeps proxies from
     closing the connection.
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.002, ping_timeout=None
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.002, ping_timeout=None) as (
+        connection,
+        peer,
+    ):
         heads = [(await peer.read_frame()).head for _ in range(5)]
 
         assert [0x89] * 5 == heads
@@ -126,9 +130,10 @@ async def test_no_ping_interval(side):
     """
     `ping_interval=None` sends none, whatever the timeout.
     """
-    async with facing_raw_peer(
-        side, ping_interval=None, ping_timeout=0.001
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=None, ping_timeout=0.001) as (
+        connection,
+        peer,
+    ):
         await settle()
         await settle()
         await connection.send("first")
@@ -140,9 +145,10 @@ async def test_the_latency_is_measured(side):
     """
     The keepalive's pongs update `latency`.
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.005, ping_timeout=NEVER
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.005, ping_timeout=NEVER) as (
+        connection,
+        peer,
+    ):
         payload = (await peer.read_frame()).payload
         before = connection.latency
         await asyncio.sleep(0.01)
@@ -158,9 +164,10 @@ async def test_pings_of_the_users_do_not_disturb(side):
     """
     `ping()` and the keepalive share the connection.
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.005, ping_timeout=NEVER
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.005, ping_timeout=NEVER) as (
+        connection,
+        peer,
+    ):
         pong = await connection.ping(b"mine")
         payloads = []
         while len(payloads) < 3:
@@ -175,9 +182,10 @@ async def test_the_keepalive_ends_with_the_connection(side):
     """
     After the end nothing is sent, waits or is logged.
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.002, ping_timeout=0.002
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.002, ping_timeout=0.002) as (
+        connection,
+        peer,
+    ):
         await peer.close_with(1000)
         await connection.wait_closed()
         await settle()
@@ -189,9 +197,10 @@ async def test_no_pings_while_closing(side):
     """
     After a close frame no other frame leaves (RFC 6455, 5.5.1).
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.005, ping_timeout=NEVER
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.005, ping_timeout=NEVER) as (
+        connection,
+        peer,
+    ):
         closing = asyncio.create_task(connection.close())
         await peer.read_close()
         await asyncio.sleep(0.02)
@@ -208,9 +217,10 @@ async def test_a_keepalive_timeout_is_not_logged_as_an_error(side, caplog):
     """
     A peer that went away is no error of this program.
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.002, ping_timeout=0.002
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.002, ping_timeout=0.002) as (
+        connection,
+        peer,
+    ):
         await peer.answer_close()
         await connection.wait_closed()
 
@@ -233,9 +243,10 @@ async def test_the_keepalive_works_while_a_message_is_received(side):
     """
     Pings and pongs pass between the fragments of a long message.
     """
-    async with facing_raw_peer(
-        side, ping_interval=0.002, ping_timeout=0.5
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.002, ping_timeout=0.5) as (
+        connection,
+        peer,
+    ):
         await peer.send_frame("01", b"begun ")
         for _ in range(3):
             await peer.send_frame("8a", (await peer.read_frame()).payload)
@@ -254,9 +265,10 @@ async def test_the_keepalive_works_while_a_message_is_sent(side):
         await asyncio.sleep(0.02)
         yield "and ended"
 
-    async with facing_raw_peer(
-        side, ping_interval=0.005, ping_timeout=NEVER
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=0.005, ping_timeout=NEVER) as (
+        connection,
+        peer,
+    ):
         sending = asyncio.create_task(connection.send(slowly()))
         heads = []
         while 0x80 not in heads:

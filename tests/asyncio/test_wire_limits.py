@@ -115,8 +115,7 @@ async def test_both_limits(side):
         await check_failure(
             connection,
             peer,
-            "frame with 501 bytes after reading 1000 bytes "
-            "exceeds limit of 1500 bytes",
+            "frame with 501 bytes after reading 1000 bytes exceeds limit of 1500 bytes",
         )
 
 
@@ -223,9 +222,10 @@ async def test_a_deflate_bomb(side, size):
     """
     The default limit holds for what a message inflates to.
     """
-    async with facing_raw_peer(
-        side, headers=DEFLATE, compression="deflate"
-    ) as (connection, peer):
+    async with facing_raw_peer(side, headers=DEFLATE, compression="deflate") as (
+        connection,
+        peer,
+    ):
         await peer.send_frame("c2", deflate(bytes(size)))
 
         await check_failure(connection, peer, "frame exceeds limit of 1048576 bytes")
@@ -235,9 +235,10 @@ async def test_data_that_is_not_deflate(side):
     """
     Garbage where deflate was agreed on: 1002.
     """
-    async with facing_raw_peer(
-        side, headers=DEFLATE, compression="deflate"
-    ) as (connection, peer):
+    async with facing_raw_peer(side, headers=DEFLATE, compression="deflate") as (
+        connection,
+        peer,
+    ):
         await peer.send_frame("c1", b"\xff\xff\xff")
         receiving = asyncio.create_task(connection.recv())
         assert (1002, "decompression failed") == await peer.answer_close()
@@ -249,9 +250,10 @@ async def test_a_compressed_continuation(side):
     """
     RSV1 belongs to the first frame of a message (RFC 7692, 6).
     """
-    async with facing_raw_peer(
-        side, headers=DEFLATE, compression="deflate"
-    ) as (connection, peer):
+    async with facing_raw_peer(side, headers=DEFLATE, compression="deflate") as (
+        connection,
+        peer,
+    ):
         await peer.send_frame("41", deflate(b"a"))
         await peer.send_frame("c0", deflate(b"b"))
         receiving = asyncio.create_task(connection.recv())
@@ -265,9 +267,10 @@ async def test_a_compressed_control_frame(side):
     """
     Control frames are never compressed (RFC 7692, 6.1).
     """
-    async with facing_raw_peer(
-        side, headers=DEFLATE, compression="deflate"
-    ) as (_, peer):
+    async with facing_raw_peer(side, headers=DEFLATE, compression="deflate") as (
+        _,
+        peer,
+    ):
         await peer.send_frame("c9", b"")
 
         assert (1002, "reserved bits must be 0") == await peer.answer_close()
