@@ -60,6 +60,7 @@ class SocketTransport(Wire):
         "_sockname",
         "_turn",
         "_watching",
+        "_wrote",
     )
 
     def __init__(
@@ -84,6 +85,8 @@ class SocketTransport(Wire):
         self._eof_due = False
         self._reading = False
         self._watching = False
+        # Whether something was written since the last read, so without an error.
+        self._wrote = False
         # The socket cannot tell it when the peer has gone.
         self._peername = peername
         # Asked for at the end: the socket knows it.
@@ -114,11 +117,14 @@ class SocketTransport(Wire):
             self._break(exc)
             return
         if size > 0:
-            # libuv stops watching a socket after an error, be there data or not.
-            error = pending_error(self._sock, self._fd) if turn.stops_at_errors else 0
+            self._wrote = False
             self.take_in(turn.buffer, size)
-            if error:
-                self._read_rest(error)
+            if turn.stops_at_errors and not self._wrote and self._fd >= 0:
+                # libuv stops watching a socket that has an error, though there was
+                # something to read first. Nothing was written that told.
+                error = pending_error(self._sock, self._fd)
+                if error:
+                    self._read_rest(error)
         elif size == 0:
             self.take_eof()
 
@@ -189,6 +195,7 @@ class SocketTransport(Wire):
         except OSError as exc:
             self._break(exc)
             return
+        self._wrote = True
         if size < outbox.size:
             self._put(outbox.tail(size), False)
 

@@ -18,6 +18,7 @@ cdef class SocketTransport(Wire):
     cdef bint _eof_due
     cdef bint _reading
     cdef bint _watching
+    cdef bint _wrote
     cdef object _peername
     cdef object _sockname
 
