@@ -19,6 +19,8 @@ cdef enum:
 
 @cython.freelist(64)
 cdef class Awaitable:
+    __qualname__ = "Awaitable"
+
     def __init__(self, link):
         self.link = link
 
@@ -99,8 +101,9 @@ cdef class Awaitable:
         # Not __del__(): memory from the freelist is finalized only once. Whoever
         # is suspended is held by what it waits for, so it does not get here.
         if self.stage == _FRESH:
+            # Not of type(self): the name given in a class body is an attribute here.
             warnings.warn(
-                f"coroutine {type(self).__qualname__!r} was never awaited",
+                f"coroutine {self.__qualname__!r} was never awaited",
                 RuntimeWarning,
                 stacklevel=1,
             )
