@@ -111,8 +111,9 @@ async def serving(**options: Any) -> AsyncIterator[Serving]:
     async with asyncio.timeout(HANG):
         server = await lib.serve(handler, "127.0.0.1", 0, **options)
         port = server.sockets[0].getsockname()[1]
+        scheme = "wss" if options.get("ssl") else "ws"
         try:
-            yield Serving(server, port, f"ws://127.0.0.1:{port}/", accepted)
+            yield Serving(server, port, f"{scheme}://127.0.0.1:{port}/", accepted)
         finally:
             for connection in server.connections:
                 connection.transport.abort()
@@ -136,7 +137,9 @@ async def connected(uri: str, **options: Any) -> AsyncIterator[Any]:
     try:
         yield connection
     finally:
-        connection.transport.abort()
+        # TLS transports of asyncio before Python 3.12 cannot be aborted twice.
+        if connection.state is not lib.State.CLOSED:
+            connection.transport.abort()
         await connection.wait_closed()
 
 
