@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from .exceptions import InvalidProxyStatus as InvalidProxyStatus
     from .exceptions import InvalidState as InvalidState
     from .exceptions import InvalidStatus as InvalidStatus
-    from .exceptions import InvalidURI as InvalidURI
     from .exceptions import InvalidUpgrade as InvalidUpgrade
+    from .exceptions import InvalidURI as InvalidURI
     from .exceptions import NegotiationError as NegotiationError
     from .exceptions import PayloadTooBig as PayloadTooBig
     from .exceptions import ProtocolError as ProtocolError

@@ -400,9 +400,7 @@ class Endpoint:
                 head, copy_payload(data, start, end, not self.is_client)
             )
 
-    def _begin_payload(
-        self, head: int, data: bytearray, start: int, size: int
-    ) -> None:
+    def _begin_payload(self, head: int, data: bytearray, start: int, size: int) -> None:
         """
         Get ready for a payload which arrives over several reads.
         """
@@ -417,7 +415,9 @@ class Endpoint:
         Take what is here of the payload in progress.
         """
         stop = min(end, position + self._remaining)
-        chunk = mask_chunk(data, position, stop, self._key, self._size - self._remaining)
+        chunk = mask_chunk(
+            data, position, stop, self._key, self._size - self._remaining
+        )
         # The cellar's own bookkeeping first: check_chunk() may raise.
         self._remaining -= stop - position
         self._chunks += chunk

@@ -18,7 +18,12 @@ from __future__ import annotations
 
 import codecs
 
-from ..exceptions import ConcurrencyError, PayloadTooBig, ProtocolError, TooManyFragments
+from ..exceptions import (
+    ConcurrencyError,
+    PayloadTooBig,
+    ProtocolError,
+    TooManyFragments,
+)
 from ..frames import Frame, Opcode
 from .endpoint import Endpoint
 from .masking import copy_payload, decode_payload
@@ -212,7 +217,9 @@ class Session(Endpoint):
         if 0 <= self.high <= len(self._queue) - self._first:
             if self.state != _OPEN:
                 # Full, and we are closing: look for the peer's close frame.
-                self._spare -= 64 + len(item.payload if type(item) is Fragment else item)
+                self._spare -= 64 + len(
+                    item.payload if type(item) is Fragment else item
+                )
                 if self._spare < 0:
                     return
             elif not self.halted:

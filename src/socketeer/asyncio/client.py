@@ -83,9 +83,7 @@ class ClientOpening:
     def __init__(self, connection: ClientConnection, protocol: ClientProtocol) -> None:
         self.connection = connection
         self.protocol = protocol
-        self.answered: asyncio.Future[None] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.failed: asyncio.Future[None] | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -189,7 +187,7 @@ class connect:  # noqa: N801 - the field's interface
         ValueError: Arguments contradict each other.
     """
 
-    def __init__(  # noqa: PLR0913 - the field's interface
+    def __init__(
         self,
         uri: str,
         *,

@@ -126,7 +126,9 @@ async def _attach(
         # Frames are written when they are to be sent: no waiting for more.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
     if not ssl:
-        link.wire = SocketTransport(link.turn, sock, link, high, low, sock.getpeername())
+        link.wire = SocketTransport(
+            link.turn, sock, link, high, low, sock.getpeername()
+        )
         link.wire.start()
         return
     secure: asyncio.Future[None] = asyncio.get_running_loop().create_future()

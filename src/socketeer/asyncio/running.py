@@ -146,7 +146,7 @@ class Server:
         """
         Begin the opening handshake of a new connection.
         """
-        link = connection._link  # noqa: SLF001
+        link = connection._link
         protocol.hand_over(link)
         link.opening = ServerOpening(connection, protocol, self)
         if self.open_timeout is not None:
@@ -161,7 +161,7 @@ class Server:
         loop = asyncio.get_running_loop()
         try:
             awaitable = self._handler(connection)
-        except Exception as exc:  # noqa: BLE001 - reported below
+        except Exception as exc:
             awaitable = _raise(exc)
         if not asyncio.iscoroutine(awaitable):
             awaitable = _await(awaitable)
@@ -176,7 +176,7 @@ class Server:
         Close the connection of a handler that has returned or raised.
         """
         self.handler_tasks.discard(task)
-        link = connection._link  # noqa: SLF001
+        link = connection._link
         code = 1000
         if task.cancelled():
             code = 1011
@@ -195,7 +195,7 @@ class Server:
         """
         Log why a handler ended.
         """
-        link = connection._link  # noqa: SLF001
+        link = connection._link
         if isinstance(exc, BaseExceptionGroup):
             # What the tasks of a task group raised.
             _, others = exc.split(lambda each: _is_own_end(each, link))
@@ -266,7 +266,7 @@ class Server:
         if self.server is not None:
             self.server.close()
         for connection in list(self.all_connections):
-            link = connection._link  # noqa: SLF001
+            link = connection._link
             if link.opening is not None:
                 link.opening.shut_down()
             elif close_connections and link.state == OPEN:

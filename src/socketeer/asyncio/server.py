@@ -22,7 +22,6 @@ from .running import Hook, Server
 from .serving import Binding, ConnectionFactory
 
 if TYPE_CHECKING:
-
     from ..extensions import ServerExtensionFactory
     from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
 
@@ -34,6 +33,7 @@ __all__ = [
     "serve",
     "unix_serve",
 ]
+
 
 class ServerConnection(Connection):
     """
@@ -94,7 +94,7 @@ class ServerConnection(Connection):
         self.server.forget(self)
 
 
-def serve(  # noqa: PLR0913 - the field's interface
+def serve(
     handler: Callable[[ServerConnection], Awaitable[None]],
     host: str | Sequence[str] | None = None,
     port: int | None = None,

@@ -52,9 +52,7 @@ class ConnectionFactory:
             def select(_: ServerProtocol, subprotocols: Sequence[Any]) -> Any:
                 return hook(connection, subprotocols)
 
-        protocol = ServerProtocol(
-            select_subprotocol=select, **self.protocol_arguments
-        )
+        protocol = ServerProtocol(select_subprotocol=select, **self.protocol_arguments)
         connection = self.create_connection(
             protocol, server, **self.connection_arguments
         )

@@ -286,7 +286,7 @@ class Link(Member):
         # No cycle is left behind: memory is free at once.
         self.connection = None
         if connection is not None:
-            connection._connection_lost(exc)  # noqa: SLF001
+            connection._connection_lost(exc)
 
     def pong_received(self, waiter: object, latency: float) -> None:
         # The caller of ping() may have cancelled the future.

@@ -201,9 +201,7 @@ class Send(Awaitable):
             message = bytes(message)
             opcode = 1 if self.option is True else 2
         else:
-            return self.delegate(
-                send_fragments(link, message, self.option, self.extra)
-            )
+            return self.delegate(send_fragments(link, message, self.option, self.extra))
         return self.delegate(send_after(link, message, opcode, self.extra))
 
 
@@ -338,7 +336,7 @@ def mark_coroutine_function(function: Callable[..., object]) -> None:
     if hasattr(inspect, "markcoroutinefunction"):
         inspect.markcoroutinefunction(function)
     else:
-        function._is_coroutine = asyncio.coroutines._is_coroutine  # noqa: SLF001
+        function._is_coroutine = asyncio.coroutines._is_coroutine
 
 
 mark_coroutine_function(Connected.recv)

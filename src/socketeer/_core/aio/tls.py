@@ -51,6 +51,7 @@ class TLSTransport(SocketTransport):
 
     __slots__ = (
         "_context",
+        "_ended",
         "_incoming",
         "_object",
         "_on_secure",
@@ -86,6 +87,8 @@ class TLSTransport(SocketTransport):
             server_hostname=server_hostname,
         )
         self._on_secure: Callable[[], object] | None = on_secure
+        # Whether the peer has said goodbye.
+        self._ended = False
         self._said_goodbye = False
         self._shutdown_timeout = shutdown_timeout
         self._shutdown_timer: TimerHandle | None = None
@@ -128,37 +131,48 @@ class TLSTransport(SocketTransport):
         Decrypt what was read, and pass it on.
         """
         buffer = self._turn.buffer
-        more = True
-        while more and self._fd >= 0:
-            filled = 0
-            more = False
-            ended = False
-            try:
-                with memoryview(buffer) as view:
-                    while len(buffer) - filled >= _RECORD_SIZE:
-                        size = self._object.read(len(buffer) - filled, view[filled:])
-                        if size == 0:
-                            ended = True
-                            break
-                        filled += size
-                    else:
-                        more = True
-            except ssl.SSLWantReadError:
-                pass
-            except ssl.SSLZeroReturnError:
-                ended = True
-            except ssl.SSLError as exc:
-                self._write_encrypted()
-                self._break(exc)
-                return
+        while self._fd >= 0 and self._incoming.pending:
+            filled = self._fill(buffer)
             self._write_encrypted()
-            if filled:
+            if filled > 0:
                 SocketTransport.take_in(self, buffer, filled)
-            if ended:
-                self.take_eof()
-                return
-        if self._unsent is not None:
+            elif filled < 0:
+                break
+        if self._ended and self._fd >= 0:
+            self.take_eof()
+        elif self._unsent is not None:
             self._encrypt_unsent()
+
+    def _fill(self, buffer: bytearray) -> int:
+        """
+        Decrypt into a buffer; return how many bytes, or -1 if TLS is over.
+        """
+        filled = 0
+        incoming = self._incoming
+        read = self._object.read
+        size = len(buffer)
+        try:
+            with memoryview(buffer) as view:
+                # Asked before each read: the exception that tells that nothing is
+                # left costs as much as a message.
+                while incoming.pending and size - filled >= _RECORD_SIZE:
+                    part = read(size - filled, view[filled:] if filled else view)
+                    if part == 0:
+                        self._ended = True
+                        break
+                    filled += part
+        except ssl.SSLWantReadError:
+            # A record that is here in part.
+            pass
+        except ssl.SSLZeroReturnError:
+            self._ended = True
+        except ssl.SSLError as exc:
+            self._write_encrypted()
+            self._break(exc)
+            return -1
+        if self._ended and not filled:
+            return -1
+        return filled
 
     def write_outbox(self, outbox: Outbox) -> None:
         self._encrypt(outbox.tail(0))
@@ -202,9 +216,8 @@ class TLSTransport(SocketTransport):
         """
         Write what TLS has to say.
         """
-        data = self._outgoing.read()
-        if data:
-            self._write_bytes(data, False)
+        if self._outgoing.pending:
+            self._write_bytes(self._outgoing.read(), False)
 
     def can_write_eof(self) -> bool:
         return False

@@ -301,7 +301,7 @@ def turn_of(loop: AbstractEventLoop) -> Turn:
         turn = Turn(loop)
         # A loop that takes no attributes gets no sharing, only correctness.
         try:
-            loop._socketeer_turn = turn  # noqa: SLF001
+            loop._socketeer_turn = turn
         except AttributeError:
             return turn
     return turn

@@ -149,4 +149,3 @@ class Waiter:
         Like :meth:`result`: there is no other exception.
         """
         self.result()
-

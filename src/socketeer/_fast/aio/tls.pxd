@@ -12,6 +12,7 @@ cdef class TLSTransport(SocketTransport):
     cdef object _object
     cdef object _on_secure
     cdef object _outgoing
+    cdef bint _ended
     cdef bint _said_goodbye
     cdef object _shutdown_timeout
     cdef object _shutdown_timer
@@ -20,10 +21,10 @@ cdef class TLSTransport(SocketTransport):
     cpdef start(self)
     cdef _shake_hands(self)
     cpdef take_in(self, bytearray data, Py_ssize_t size)
-    @cython.locals(
-        buffer=bytearray, more=cython.bint, ended=cython.bint, filled=Py_ssize_t
-    )
+    @cython.locals(buffer=bytearray, filled=Py_ssize_t)
     cdef _decrypt(self)
+    @cython.locals(filled=Py_ssize_t, size=Py_ssize_t, part=Py_ssize_t)
+    cdef Py_ssize_t _fill(self, bytearray buffer) except -2
     cpdef write_outbox(self, Outbox outbox)
     cpdef write_shared(self, bytes frame)
     cdef _encrypt(self, bytes data)
