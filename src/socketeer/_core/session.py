@@ -32,8 +32,8 @@ from .prepared import PreparedMessage
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
-    from .deflate import Deflate
     from .endpoint import MaskingKeys
 
 __all__ = ["Fragment", "Session"]
@@ -155,9 +155,10 @@ class Session(Endpoint):
         self.high = -1
         self.low = -1
         self.max_fragments = 4096
-        self.deflate: Deflate | None = None
+        # Asked whether they are there before they are used: a Deflate, a list.
+        self.deflate: Any = None
         self.compression_threshold = 0
-        self.extensions: list[object] | None = None
+        self.extensions: Any = None
         self.ping_interval = -1.0
         self.ping_timeout = -1.0
         self.close_timeout = -1.0
@@ -167,9 +168,9 @@ class Session(Endpoint):
         self.hold_close = False
         self.close_due_at = _NEVER
         # Pings that wait for a pong: payload -> (who waits, when it was sent).
-        self.pings: dict[bytes, tuple[object, float]] | None = None
+        self.pings: dict[bytes, tuple[Any, float]] | None = None
         # Messages and fragments that nobody has taken yet, from _first on.
-        self._queue: list[object] = []
+        self._queue: list[Any] = []
         self._first = 0
         # Fragments taken from the queue whose message is not complete.
         self._assembly: list[Fragment] | None = None
@@ -203,14 +204,14 @@ class Session(Endpoint):
 
     def receive_whole(self, head: int, data: bytearray, start: int, end: int) -> None:
         if head == _TEXT_HEAD:
-            message = decode_payload(data, start, end, not self.is_client)
+            message: bytes | str = decode_payload(data, start, end, not self.is_client)
         else:
             message = copy_payload(data, start, end, not self.is_client)
         if self.trace is not None:
             self.trace("<", head, message)
         self._put(message)
 
-    def _put(self, item: object) -> None:
+    def _put(self, item: Any) -> None:
         """
         Queue a message or a fragment; halt when that was one too many.
         """
@@ -338,7 +339,7 @@ class Session(Endpoint):
             if key == payload:
                 break
 
-    def pong_received(self, waiter: object, latency: float) -> None:
+    def pong_received(self, waiter: Any, latency: float) -> None:
         """
         Tell somebody that a ping was answered after ``latency`` seconds.
         """
@@ -413,7 +414,7 @@ class Session(Endpoint):
         self.fail_now()
         return None
 
-    def _take(self) -> object:
+    def _take(self) -> Any:
         """
         Take the next item from the queue; there is one.
         """

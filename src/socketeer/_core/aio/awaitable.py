@@ -16,6 +16,7 @@ import warnings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from typing import Any
 
 __all__ = ["Awaitable"]
 
@@ -44,12 +45,14 @@ class Awaitable:
 
     __slots__ = ("argument", "extra", "inner", "link", "option", "resumed", "stage")
 
-    def __init__(self, link: object) -> None:
+    # Each subclass knows what its link and its arguments are.
+    def __init__(self, link: Any) -> None:
         self.link = link
-        self.argument: object = None
-        self.option: object = None
-        self.extra: object = None
-        self.inner: Coroutine[object, object, object] | None = None
+        self.argument: Any = None
+        self.option: Any = None
+        self.extra: Any = None
+        # A coroutine, once the rest was left to one.
+        self.inner: Any = None
         self.stage = _FRESH
         self.resumed = False
 
@@ -73,7 +76,7 @@ class Awaitable:
         self.stage = _SUSPENDED
         return what
 
-    def delegate(self, coroutine: Coroutine[object, object, object]) -> object:
+    def delegate(self, coroutine: Coroutine[Any, Any, object]) -> object:
         """
         Leave the rest to a coroutine.
         """
@@ -124,9 +127,7 @@ class Awaitable:
         """
         return self.__next__()
 
-    def throw(
-        self, typ: object, value: object = None, traceback: object = None
-    ) -> object:
+    def throw(self, typ: Any, value: Any = None, traceback: Any = None) -> object:
         """
         Raise an exception where the awaitable waits, as a coroutine does.
         """

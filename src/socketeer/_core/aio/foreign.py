@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Transport
     from collections.abc import Callable
+    from typing import Any
 
     from ..outbox import Outbox
     from .turn import Member, Turn
@@ -35,7 +36,9 @@ class ForeignWire(Wire):
 
     __slots__ = ("transport",)
 
-    def __init__(self, member: Member, transport: Transport, high: int, low: int):
+    def __init__(
+        self, member: Member, transport: Transport, high: int, low: int
+    ) -> None:
         Wire.__init__(self, member)
         self.transport = transport
         transport.set_write_buffer_limits(high, low)
@@ -106,9 +109,11 @@ class ForeignProtocol(BufferedProtocol):
         self.member = member
         self.limits = (high, low)
         self.on_connect = on_connect
-        self.wire: ForeignWire | None = None
+        # A wire, from connection_made() on.
+        self.wire: Any = None
 
-    def connection_made(self, transport: Transport) -> None:
+    # The loop's stream transports are all that comes here.
+    def connection_made(self, transport: Any) -> None:
         """
         Make a wire of the transport.
         """

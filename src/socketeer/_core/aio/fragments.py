@@ -11,7 +11,8 @@ from .waiter import Waiter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Generator
+    from typing import Any
 
     from .link import Link
 
@@ -53,7 +54,7 @@ class _Suspension:
     def __init__(self, waiter: Waiter) -> None:
         self.waiter = waiter
 
-    def __await__(self) -> object:
+    def __await__(self) -> Generator[Waiter, None, None]:
         yield self.waiter
 
 
@@ -154,14 +155,14 @@ async def _iterate(items: Iterable[object]) -> AsyncIterator[object]:
         yield item
 
 
-def _encode_text(item: object) -> bytes:
+def _encode_text(item: str) -> bytes:
     """
     Encode a fragment of text.
     """
     return item.encode()
 
 
-def _encoder(item: object, problem: str) -> object:
+def _encoder(item: object, problem: str) -> Callable[[Any], bytes]:
     """
     Return what makes bytes of an item.
 

@@ -18,7 +18,7 @@ from .turn import Deadline, Member
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from ..endpoint import MaskingKeys
     from ..outbox import Outbox
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .awaitable import Awaitable
     from .turn import Turn
     from .waiter import Waiter
-    from .wire import Wire
 
     class Opening(Protocol):
         """
@@ -120,13 +119,17 @@ class Link(Member):
             monotonic,
         )
         self.turn = turn
-        self.wire: Wire | None = None
-        self.connection: object = None
-        self.opening: Opening | None = None
+        # A wire, once there is one.
+        self.wire: Any = None
+        # Of a room's kind.
+        self.connection: Any = None
+        # An Opening; a room's own kind has more methods.
+        self.opening: Any = None
         self.open_due_at = _NEVER
         self.lost = False
         self.receiver: Awaitable | None = None
-        self.waiter: Waiter | None = None
+        # A Waiter, while somebody waits.
+        self.waiter: Any = None
         self.fragmenting: Future[None] | None = None
         self.streaming = False
         self.yielded = False
@@ -288,7 +291,7 @@ class Link(Member):
         if connection is not None:
             connection._connection_lost(exc)
 
-    def pong_received(self, waiter: object, latency: float) -> None:
+    def pong_received(self, waiter: Any, latency: float) -> None:
         # The caller of ping() may have cancelled the future.
         if not waiter.done():
             waiter.set_result(latency)
@@ -324,7 +327,7 @@ class Link(Member):
         turn = self.turn
         corked = turn.corked
         if (
-            corked is not None and corked.has_items() or self._wrote_in == turn.number
+            (corked is not None and corked.has_items()) or self._wrote_in == turn.number
         ) and (self.outbox is None or self.outbox.size < _FULL):
             if not self.dirty:
                 self.dirty = True
@@ -543,10 +546,8 @@ class Link(Member):
         """
         Have :meth:`advance_to` called at the next deadline.
         """
-        if self.opening is not None:
-            at = self.open_due_at
-        else:
-            at = self.next_deadline()
+        opening = self.opening is not None
+        at = self.open_due_at if opening else self.next_deadline()
         if at == _NEVER:
             return
         deadline = self._deadline

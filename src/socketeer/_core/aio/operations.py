@@ -15,7 +15,7 @@ from .waiter import Waiter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterable, Coroutine, Iterable
     from typing import Any
 
     from ...typing import DataLike
@@ -329,14 +329,15 @@ def make_send(link: Link, message: object, text: object, compress: object) -> Se
     return send
 
 
-def mark_coroutine_function(function: Callable[..., object]) -> None:
+def mark_coroutine_function(function: Any) -> None:
     """
     Have a function that returns an awaitable recognized by mocks.
     """
     if hasattr(inspect, "markcoroutinefunction"):
         inspect.markcoroutinefunction(function)
     else:
-        function._is_coroutine = asyncio.coroutines._is_coroutine
+        # Before Python 3.12.
+        function._is_coroutine = vars(asyncio.coroutines)["_is_coroutine"]
 
 
 mark_coroutine_function(Connected.recv)

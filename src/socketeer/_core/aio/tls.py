@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import socket
     from asyncio import TimerHandle
     from collections.abc import Callable
+    from typing import Any
 
     from ..outbox import Outbox
     from .turn import Member, Turn
@@ -86,14 +87,15 @@ class TLSTransport(SocketTransport):
             server_side=server_side,
             server_hostname=server_hostname,
         )
-        self._on_secure: Callable[[], object] | None = on_secure
+        # A function, until it was called.
+        self._on_secure: Any = on_secure
         # Whether the peer has said goodbye.
         self._ended = False
         self._said_goodbye = False
         self._shutdown_timeout = shutdown_timeout
         self._shutdown_timer: TimerHandle | None = None
-        # What could not be encrypted yet: TLS wanted to read first.
-        self._unsent: list[bytes] | None = None
+        # What could not be encrypted yet, a list of bytes: TLS wanted to read first.
+        self._unsent: Any = None
 
     def start(self) -> None:
         self.resume_reading()
@@ -149,7 +151,7 @@ class TLSTransport(SocketTransport):
         """
         filled = 0
         incoming = self._incoming
-        read = self._object.read
+        read: Any = self._object.read
         size = len(buffer)
         try:
             with memoryview(buffer) as view:

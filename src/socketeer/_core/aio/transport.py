@@ -23,6 +23,7 @@ from .wire import Wire
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from typing import Any
 
     from ..outbox import Outbox
     from .turn import Member, Turn
@@ -74,12 +75,14 @@ class SocketTransport(Wire):
     ) -> None:
         Wire.__init__(self, member)
         self._turn = turn
-        self._sock: socket.socket | None = sock
+        # A socket; None at the end, when the file descriptor is -1.
+        self._sock: Any = sock
         self._fd = sock.fileno()
         self._high = high
         self._low = low
-        # What waits to be written: pairs of bytes and whether they are shared.
-        self._backlog: collections.deque[tuple[bytes | memoryview, bool]] | None = None
+        # What waits to be written: a deque of pairs, bytes and whether they are
+        # shared; None if nothing waits.
+        self._backlog: Any = None
         self._backlog_size = 0
         self._closing = False
         self._eof_due = False

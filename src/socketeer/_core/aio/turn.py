@@ -149,8 +149,8 @@ class Turn:
         "_timer",
         "_timer_at",
         "_timetable",
-        "buffer",
         "budget",
+        "buffer",
         "corked",
         "loop",
         "number",
@@ -301,7 +301,7 @@ def turn_of(loop: AbstractEventLoop) -> Turn:
         turn = Turn(loop)
         # A loop that takes no attributes gets no sharing, only correctness.
         try:
-            loop._socketeer_turn = turn
+            loop._socketeer_turn = turn  # type: ignore[attr-defined]  # a loop's own
         except AttributeError:
             return turn
     return turn

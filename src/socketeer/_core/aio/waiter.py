@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
     from contextvars import Context
+    from typing import Any
 
 __all__ = ["Waiter"]
 
@@ -43,7 +44,7 @@ class Waiter:
         # A task that is yielded a future asks for this attribute to be true.
         self._asyncio_future_blocking = True
         self._loop = loop
-        self._callback: Callable[[Waiter], object] | None = None
+        self._callback: Callable[[Any], object] | None = None
         self._context: Context | None = None
         self._message: object = None
         self._state = _WAITING
