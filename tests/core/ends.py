@@ -4,6 +4,8 @@ Both ends of a connection for tests of the core: frames by hand, a clock to turn
 
 from __future__ import annotations
 
+import itertools
+
 # The masking key of the examples of RFC 6455, 5.7.
 KEY = bytes.fromhex("37fa213d")
 
@@ -49,7 +51,7 @@ def feed(endpoint, *parts):
 
 def split(data, *positions):
     cuts = [0, *positions, len(data)]
-    return [data[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(cuts)]
 
 
 class Clock:

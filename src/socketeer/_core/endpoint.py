@@ -44,9 +44,13 @@ _RSV = 0x70
 _RSV1 = 0x40
 _OPCODE = 0x0F
 _CLOSE_HEAD = 0x88
+_PING_HEAD = 0x89
 _PONG_HEAD = 0x8A
 
 _ABNORMAL_CLOSURE = 1006
+
+# No payload is larger (RFC 6455, 5.2): a limit above is none. Bytes.
+_MAX_PAYLOAD = 2**63 - 1
 
 # Masking keys are drawn in blocks of this many bytes: asking the operating
 # system for each of them would cost a system call per frame.
@@ -153,8 +157,8 @@ class Endpoint:
         masking_keys: MaskingKeys,
     ) -> None:
         self.is_client = is_client
-        self.max_message_size = max_message_size
-        self.max_fragment_size = max_fragment_size
+        self.max_message_size = min(max_message_size, _MAX_PAYLOAD)
+        self.max_fragment_size = min(max_fragment_size, _MAX_PAYLOAD)
         self.masking_keys = masking_keys
         self.state = _OPEN
         self.close_rcvd: Close | None = None
@@ -239,20 +243,32 @@ class Endpoint:
         if rest is None:
             return
         end = len(rest)
+        if self._remaining > end - self._rest_start:
+            return
         position = max(self._answered, self._rest_start + self._remaining)
         while end - position >= 2:
             head = rest[position]
+            second = rest[position + 1]
             start = self._payload_start(rest, position, end)
-            if start < 0 or head & _OPCODE == 8:
+            if start < 0:
                 break
-            stop = start + self._payload_size(rest, position)
+            # A close frame waits for its turn, and so does a violation.
+            if head & 0x08 and (
+                (head != _PING_HEAD and head != _PONG_HEAD)
+                or (second >= 0x80) == self.is_client
+                or second & 0x7F > 125
+            ):
+                break
+            try:
+                size = self._payload_size(rest, position)
+            except ProtocolError:
+                break
+            # A difference: the sum could overflow when compiled.
+            if size > end - start:
+                break
+            position = start + size
             if head & 0x08:
-                if stop > end or rest[position + 1] & 0x7F > 125:
-                    break
-                self._receive_control(head, rest, start, stop)
-            elif stop > end or stop < start:
-                break
-            position = stop
+                self._receive_control(head, rest, start, position)
         self._answered = position
 
     def _payload_start(self, data: bytearray, position: int, end: int) -> int:
@@ -414,7 +430,10 @@ class Endpoint:
         """
         Take what is here of the payload in progress.
         """
-        stop = min(end, position + self._remaining)
+        # A difference: the sum could overflow when compiled.
+        stop = end
+        if self._remaining < end - position:
+            stop = position + self._remaining
         chunk = mask_chunk(
             data, position, stop, self._key, self._size - self._remaining
         )
