@@ -10,6 +10,7 @@ cdef int _RSV
 cdef int _RSV1
 cdef int _OPCODE
 cdef int _CLOSE_HEAD
+cdef int _PING_HEAD
 cdef int _PONG_HEAD
 cdef int _ABNORMAL_CLOSURE
 cdef int _KEY_BLOCK
@@ -62,8 +63,9 @@ cdef class Endpoint:
         end=Py_ssize_t,
         position=Py_ssize_t,
         head=cython.int,
+        second=cython.int,
         start=Py_ssize_t,
-        stop=cython.longlong,
+        size=cython.longlong,
     )
     cdef _answer_kept(self)
     @cython.locals(second=cython.int, size=cython.int, start=Py_ssize_t)
@@ -121,6 +123,6 @@ cdef class Endpoint:
     @cython.locals(outbox=Outbox)
     cpdef bytes data_to_send(self)
     cdef _send_close(self, object close)
-    cpdef send_close(self, int code, str reason=*)
+    cpdef send_close(self, object code, str reason=*)
     cpdef require_open(self)
     cpdef fail(self, int code, str reason=*)
