@@ -235,4 +235,4 @@ async def test_a_receiver_that_never_comes(side):
         check=False,
     )
 
-    assert ("(1011, 'receive queue not read')\n", "") == (result.stdout, result.stderr)
+    assert "(1011, 'receive queue not read')\n" == result.stdout, result.stderr
