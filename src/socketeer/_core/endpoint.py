@@ -23,11 +23,11 @@ from __future__ import annotations
 from ..exceptions import InvalidState, PayloadTooBig, ProtocolError
 from ..frames import Close
 from .masking import copy_payload, mask_chunk
-from .outbox import Outbox
+from .sending import MaskingKeys, Sender
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["Endpoint", "MaskingKeys"]
 
@@ -52,48 +52,8 @@ _ABNORMAL_CLOSURE = 1006
 # No payload is larger (RFC 6455, 5.2): a limit above is none. Bytes.
 _MAX_PAYLOAD = 2**63 - 1
 
-# Masking keys are drawn in blocks of this many bytes: asking the operating
-# system for each of them would cost a system call per frame.
-_KEY_BLOCK = 1024
 
-
-class MaskingKeys:
-    """
-    Masking keys, drawn in blocks from a source of strong entropy.
-
-    Args:
-        entropy: Called with a number, returns as many random bytes. "The
-            masking key needs to be unpredictable; thus, the masking key MUST be
-            derived from a strong source of entropy" (RFC 6455, 5.3).
-    """
-
-    __slots__ = ("_block", "_entropy", "_next")
-
-    def __init__(self, entropy: Callable[[int], bytes]) -> None:
-        self._entropy = entropy
-        self._block = b""
-        self._next = 0
-
-    def take(self) -> bytes:
-        """
-        Return a fresh masking key, four bytes.
-        """
-        if self._next >= len(self._block):
-            self._block = self._entropy(_KEY_BLOCK)
-            self._next = 0
-        start = self._next
-        self._next = start + 4
-        return self._block[start : start + 4]
-
-    def discard(self) -> None:
-        """
-        Forget the keys drawn ahead: after a fork, two processes own them.
-        """
-        self._block = b""
-        self._next = 0
-
-
-class Endpoint:
+class Endpoint(Sender):
     """
     The frame-level state machine of a connection that is open.
 
@@ -116,8 +76,6 @@ class Endpoint:
             failure means anything (RFC 6455, 1.4 and 7.1.7).
         reserved_bits: Which of RSV1 to RSV3 an extension gave a meaning.
         message_size: Size of the fragmented message in progress, in bytes.
-        trace: Called with ``"<"`` or ``">"``, the first byte and the payload
-            of each frame, or :obj:`None`.
     """
 
     __slots__ = (
@@ -137,15 +95,11 @@ class Endpoint:
         "fail_code",
         "failure",
         "halted",
-        "is_client",
-        "masking_keys",
         "max_fragment_size",
         "max_message_size",
         "message_size",
-        "outbox",
         "reserved_bits",
         "state",
-        "trace",
         "wants_eof",
     )
 
@@ -156,10 +110,9 @@ class Endpoint:
         max_fragment_size: int,
         masking_keys: MaskingKeys,
     ) -> None:
-        self.is_client = is_client
+        Sender.__init__(self, is_client, masking_keys)
         self.max_message_size = min(max_message_size, _MAX_PAYLOAD)
         self.max_fragment_size = min(max_fragment_size, _MAX_PAYLOAD)
-        self.masking_keys = masking_keys
         self.state = _OPEN
         self.close_rcvd: Close | None = None
         self.close_sent: Close | None = None
@@ -171,8 +124,6 @@ class Endpoint:
         self.discarding = False
         self.reserved_bits = 0
         self.message_size = 0
-        self.outbox: Outbox | None = None
-        self.trace: Callable[[str, int, bytes | str], None] | None = None
         # Input that was not parsed, from _rest_start on.
         self._rest: bytearray | None = None
         self._rest_start = 0
@@ -186,7 +137,8 @@ class Endpoint:
         self._size = 0
         self._key: bytes | None = None
         self._remaining = 0
-        self._chunks: bytearray | None = None
+        # While _remaining counts, there are _chunks.
+        self._chunks: Any = None
 
     # Receiving.
 
@@ -590,45 +542,6 @@ class Endpoint:
         self.fail(code, reason)
 
     # Sending.
-
-    def send_frame(self, head: int, payload: bytes | str) -> None:
-        """
-        Put a frame into the outbox, masked if this is a client.
-
-        The caller answers for the state and for the order of frames.
-
-        Args:
-            head: The first byte: FIN, RSV1 to RSV3 and the opcode.
-            payload: The payload; text is encoded.
-
-        Raises:
-            UnicodeEncodeError: The text has a lone surrogate. Nothing was sent.
-        """
-        if self.outbox is None:
-            self.outbox = self.new_outbox()
-        if self.is_client:
-            self.outbox.add_frame(head, payload, self.masking_keys.take())
-        else:
-            self.outbox.add_frame(head, payload, None)
-        if self.trace is not None:
-            self.trace(">", head, payload)
-
-    def new_outbox(self) -> Outbox:
-        """
-        Return an empty outbox.
-        """
-        return Outbox()
-
-    def data_to_send(self) -> bytes:
-        """
-        Return what there is to write, and forget it.
-        """
-        outbox = self.outbox
-        if outbox is None:
-            return b""
-        data = outbox.tail(0)
-        outbox.clear()
-        return data
 
     def _send_close(self, close: Close) -> None:
         """

@@ -25,9 +25,9 @@ from ..exceptions import (
     TooManyFragments,
 )
 from ..frames import Frame, Opcode
+from .composing import Composer
 from .endpoint import Endpoint
 from .masking import copy_payload, decode_payload
-from .prepared import PreparedMessage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Fragment:
         self.fin = fin
 
 
-class Session(Endpoint):
+class Session(Composer):
     """
     An open connection without I/O.
 
@@ -91,9 +91,6 @@ class Session(Endpoint):
         high: More frames than this in the queue halt parsing; -1 for any.
         low: At most this many frames in the queue end the halt.
         max_fragments: Most frames in a message that is taken whole.
-        deflate: The permessage-deflate codec that was negotiated, if any.
-        compression_threshold: Messages smaller than this go uncompressed.
-        extensions: Other extensions, which see each data frame as a ``Frame``.
         ping_interval: Seconds between keepalive pings, or -1.0 for none.
         ping_timeout: Seconds to wait for the pong, or -1.0 for ever.
         close_timeout: Seconds for closing, or -1.0 for ever.
@@ -125,10 +122,7 @@ class Session(Endpoint):
         "clock",
         "close_due_at",
         "close_timeout",
-        "compression_threshold",
         "congested",
-        "deflate",
-        "extensions",
         "high",
         "hold_close",
         "latency",
@@ -148,17 +142,13 @@ class Session(Endpoint):
         masking_keys: MaskingKeys,
         clock: Callable[[], float],
     ) -> None:
-        Endpoint.__init__(
+        Composer.__init__(
             self, is_client, max_message_size, max_fragment_size, masking_keys
         )
         self.clock = clock
         self.high = -1
         self.low = -1
         self.max_fragments = 4096
-        # Asked whether they are there before they are used: a Deflate, a list.
-        self.deflate: Any = None
-        self.compression_threshold = 0
-        self.extensions: Any = None
         self.ping_interval = -1.0
         self.ping_timeout = -1.0
         self.close_timeout = -1.0
@@ -488,73 +478,6 @@ class Session(Endpoint):
         self.resume()
 
     # Sending.
-
-    def send_message(self, opcode: int, payload: bytes | str, compress: bool) -> None:
-        """
-        Send an unfragmented message.
-
-        Args:
-            opcode: 1 for text, 2 for binary.
-            payload: The payload; text is encoded.
-            compress: Whether it may be compressed, if that was negotiated.
-
-        Raises:
-            UnicodeEncodeError: The text has a lone surrogate. Nothing was sent.
-        """
-        if self.deflate is None and self.extensions is None:
-            self.send_frame(_FIN | opcode, payload)
-        else:
-            if isinstance(payload, str):
-                payload = payload.encode()
-            if len(payload) < self.compression_threshold:
-                compress = False
-            self.send_fragment(opcode, payload, True, compress)
-
-    def send_fragment(
-        self, opcode: int, payload: bytes, fin: bool, compress: bool
-    ) -> None:
-        """
-        Send one frame of a message.
-
-        Args:
-            opcode: 1 for text, 2 for binary, 0 for a continuation.
-            payload: The payload.
-            fin: Whether the message ends with this frame.
-            compress: Whether to compress; the same for all frames of a message.
-        """
-        head = (_FIN if fin else 0) | opcode
-        if self.extensions is not None:
-            frame = Frame(Opcode(opcode), payload, fin=fin)
-            for extension in self.extensions:
-                frame = extension.encode(frame)
-            head = (_FIN if frame.fin else 0) | int(frame.opcode)
-            head |= frame.rsv1 << 6 | frame.rsv2 << 5 | frame.rsv3 << 4
-            payload = bytes(frame.data)
-        elif self.deflate is not None and compress:
-            payload = self.deflate.compress(payload, fin)
-            if opcode:
-                head |= _RSV1
-        self.send_frame(head, payload)
-
-    def shared_frame(self, prepared: PreparedMessage) -> bytes | None:
-        """
-        Return the frame that sends a prepared message here, if one can be shared.
-
-        The caller writes it in the order of frames. A client masks each frame
-        with its own key and an extension may have its own ideas: they get
-        :obj:`None` and send the message by themselves.
-        """
-        if self.is_client or self.extensions is not None:
-            return None
-        deflate = self.deflate
-        if deflate is None or len(prepared.payload) < self.compression_threshold:
-            return prepared.plain_frame()
-        # The peer's window now ends with this message, which our compressor
-        # has not seen: it starts afresh (RFC 7692, 7.2.3).
-        deflate.reset_compressor()
-        return prepared.compressed_frame(
-            deflate.local_max_window_bits, deflate.compress_settings
-        )
 
     def settle_pong(self) -> None:
         """

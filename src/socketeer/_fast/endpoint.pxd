@@ -1,6 +1,6 @@
 cimport cython
 
-from .outbox cimport Outbox
+from .sending cimport Sender
 
 cdef int _OPEN
 cdef int _CLOSING
@@ -13,24 +13,11 @@ cdef int _CLOSE_HEAD
 cdef int _PING_HEAD
 cdef int _PONG_HEAD
 cdef int _ABNORMAL_CLOSURE
-cdef int _KEY_BLOCK
 
 
-cdef class MaskingKeys:
-    cdef object _entropy
-    cdef bytes _block
-    cdef Py_ssize_t _next
-
-    @cython.locals(start=Py_ssize_t)
-    cpdef bytes take(self)
-    cpdef discard(self)
-
-
-cdef class Endpoint:
-    cdef readonly bint is_client
+cdef class Endpoint(Sender):
     cdef public long long max_message_size
     cdef public long long max_fragment_size
-    cdef readonly MaskingKeys masking_keys
     cdef public int state
     cdef public object close_rcvd
     cdef public object close_sent
@@ -42,8 +29,6 @@ cdef class Endpoint:
     cdef public bint discarding
     cdef public int reserved_bits
     cdef public long long message_size
-    cdef public Outbox outbox
-    cdef public object trace
     cdef bytearray _rest
     cdef Py_ssize_t _rest_start
     cdef Py_ssize_t _answered
@@ -118,10 +103,6 @@ cdef class Endpoint:
     cpdef receive_pong(self, bytes payload)
     cpdef fail_with(self, object exc, int code, str reason)
 
-    cpdef send_frame(self, int head, object payload)
-    cpdef Outbox new_outbox(self)
-    @cython.locals(outbox=Outbox)
-    cpdef bytes data_to_send(self)
     cdef _send_close(self, object close)
     cpdef send_close(self, object code, str reason=*)
     cpdef require_open(self)

@@ -1,7 +1,7 @@
 cimport cython
 
+from .composing cimport Composer
 from .endpoint cimport Endpoint
-from .prepared cimport PreparedMessage
 
 cdef int _OPEN
 cdef int _CLOSING
@@ -22,14 +22,11 @@ cdef class Fragment:
     cdef readonly bint fin
 
 
-cdef class Session(Endpoint):
+cdef class Session(Composer):
     cdef public object clock
     cdef public Py_ssize_t high
     cdef public Py_ssize_t low
     cdef public Py_ssize_t max_fragments
-    cdef public object deflate
-    cdef public Py_ssize_t compression_threshold
-    cdef public list extensions
     cdef public double ping_interval
     cdef public double ping_timeout
     cdef public double close_timeout
@@ -84,10 +81,6 @@ cdef class Session(Endpoint):
     cpdef bint may_resume(self) except -1
     cpdef unhalt(self)
 
-    cpdef send_message(self, int opcode, object payload, bint compress)
-    @cython.locals(head=cython.int)
-    cpdef send_fragment(self, int opcode, bytes payload, bint fin, bint compress)
-    cpdef bytes shared_frame(self, PreparedMessage prepared)
     cpdef settle_pong(self)
     cpdef bytes send_ping(self, object payload, object waiter)
     cpdef send_pong(self, bytes payload)
