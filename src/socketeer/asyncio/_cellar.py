@@ -8,12 +8,15 @@ from .._implementation import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any, Literal, overload
+
     from .._core.aio.foreign import ForeignProtocol as ForeignProtocol
     from .._core.aio.foreign import ForeignWire as ForeignWire
     from .._core.aio.fragments import drain as drain
     from .._core.aio.fragments import wait_until_sendable as wait_until_sendable
     from .._core.aio.link import Link as Link
-    from .._core.aio.operations import Connected as Connected
+    from .._core.aio.operations import Connected as _Connected
     from .._core.aio.operations import receive_fragment as receive_fragment
     from .._core.aio.tls import TLSTransport as TLSTransport
     from .._core.aio.transport import SocketTransport as SocketTransport
@@ -22,6 +25,24 @@ if TYPE_CHECKING:
     from .._core.aio.wire import Wire as Wire
     from .._core.endpoint import MaskingKeys as MaskingKeys
     from .._core.prepared import PreparedMessage as PreparedMessage
+    from ..typing import Data
+
+    class Connected(_Connected):
+        """
+        Says what compiled code cannot: what ``decode`` makes of a message.
+        """
+
+        @overload
+        def recv(self, decode: None = None) -> Coroutine[Any, Any, Data]: ...
+        @overload
+        def recv(self, decode: Literal[True]) -> Coroutine[Any, Any, str]: ...
+        @overload
+        def recv(self, decode: Literal[False]) -> Coroutine[Any, Any, bytes]: ...
+        @overload
+        def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]: ...
+        def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]:
+            return super().recv(decode)
+
 else:
     _foreign = load("aio.foreign")
     _operations = load("aio.operations")

@@ -8,7 +8,7 @@ today's; the rest of the library knows nothing of it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..datastructures import Headers
@@ -177,14 +177,17 @@ def adapt_headers(
             headers = headers(request.path, request.headers)
         if headers is None:
             return
+        pairs: Any = headers
         if isinstance(headers, Headers):
             pairs = headers.raw_items()
-        else:
-            pairs = headers.items() if isinstance(headers, Mapping) else headers
+        elif isinstance(headers, Mapping):
+            pairs = headers.items()
         for name, value in pairs:
             response.headers[name] = value
 
-    async def add_headers_later(awaitable: Any, request: Request, response: Response):
+    async def add_headers_later(
+        awaitable: Awaitable[Any], request: Request, response: Response
+    ) -> Any:
         result = await awaitable
         add_headers(request, result or response)
         return result

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..extensions.permessage_deflate import PerMessageDeflate
@@ -208,6 +208,14 @@ class Connection(Attributes):
         except ConnectionClosedOK:
             return
 
+    @overload
+    def recv_streaming(self, decode: None = None) -> AsyncIterator[Data]: ...
+    @overload
+    def recv_streaming(self, decode: Literal[True]) -> AsyncIterator[str]: ...
+    @overload
+    def recv_streaming(self, decode: Literal[False]) -> AsyncIterator[bytes]: ...
+    @overload
+    def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]: ...
     async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
         """
         Receive the next message in fragments, as they arrive.
@@ -254,7 +262,7 @@ class Connection(Attributes):
 
     # Closing.
 
-    async def __aenter__(self) -> Connection:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

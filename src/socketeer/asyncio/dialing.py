@@ -100,7 +100,9 @@ async def dial(
     sock = await _open_socket(address)
     try:
         async with asyncio.timeout(ssl_handshake_timeout if ssl else None):
-            await _attach(connection, sock, ssl, server_hostname, ssl_shutdown_timeout)
+            await _attach(
+                connection, sock, ssl or None, server_hostname, ssl_shutdown_timeout
+            )
     except BaseException:
         wire = connection._link.wire
         if wire is None:
@@ -133,6 +135,11 @@ async def _attach(
         return
     secure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     link.opening.failed = secure
+
+    def secured() -> None:
+        if not secure.done():
+            secure.set_result(None)
+
     wire = TLSTransport(
         link.turn,
         sock,
@@ -144,7 +151,7 @@ async def _attach(
         False,
         server_hostname,
         shutdown_timeout,
-        lambda: secure.done() or secure.set_result(None),
+        secured,
     )
     link.wire = wire
     wire.start()

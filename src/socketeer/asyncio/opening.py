@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ..server import ServerProtocol
+    from .running import Hook
     from .server import Server, ServerConnection
-
-    Hook = Callable[..., Response | None | Awaitable[Response | None]]
 
 __all__ = ["ServerOpening"]
 
@@ -231,7 +230,7 @@ class ServerOpening:
     def _go_on(
         self,
         name: str,
-        result: Response | None,
+        result: object,
         then: Callable[[Response | None], None],
     ) -> None:
         """

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ..exceptions import ConnectionClosed
 from ..http11 import SERVER, Response
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Hook", "Server"]
 
-Hook = Callable[..., "Response | None | Awaitable[Response | None]"]
+Hook = Callable[..., Awaitable[Response | None] | Response | None]
 
 
 class Server:
@@ -81,11 +81,12 @@ class Server:
 
     # Starting.
 
-    def __await__(self) -> Generator[Any, None, Server]:
+    def __await__(self) -> Generator[Any, None, Self]:
         return self._start().__await__()
 
-    async def __aenter__(self) -> Server:
-        return await self
+    async def __aenter__(self) -> Self:
+        await self
+        return self
 
     async def __aexit__(
         self,
@@ -96,7 +97,7 @@ class Server:
         self.close()
         await self.wait_closed()
 
-    async def _start(self) -> Server:
+    async def _start(self) -> Self:
         """
         Bind, and start to listen unless that is to be done later.
         """

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..extensions.permessage_deflate import enable_server_permessage_deflate
 from ..headers import validate_subprotocols
-from ..http11 import SERVER, Response
+from ..http11 import SERVER, Request, Response
 from ..protocol import Protocol
 from ..server import ServerProtocol
 from . import compatibility
 from .authentication import basic_auth
 from .broadcasting import broadcast
 from .connection import Connection
-from .running import Hook, Server
+from .running import Server
 from .serving import Binding, ConnectionFactory
 
 if TYPE_CHECKING:
@@ -107,8 +107,20 @@ def serve(
         Callable[[ServerConnection, Sequence[Subprotocol]], Subprotocol | None] | None
     ) = None,
     compression: Literal["deflate"] | None = "deflate",
-    process_request: Hook | None = None,
-    process_response: Hook | None = None,
+    process_request: (
+        Callable[
+            [ServerConnection, Request],
+            Awaitable[Response | None] | Response | None,
+        ]
+        | None
+    ) = None,
+    process_response: (
+        Callable[
+            [ServerConnection, Request, Response],
+            Awaitable[Response | None] | Response | None,
+        ]
+        | None
+    ) = None,
     server_header: str | None = SERVER,
     # Timeouts
     open_timeout: float | None = 10,

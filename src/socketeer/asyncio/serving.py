@@ -45,14 +45,15 @@ class ConnectionFactory:
         """
         Return a new connection and its handshake.
         """
-        hook = self.select_subprotocol
-        select = None
-        if hook is not None:
+        hook: Any = self.select_subprotocol
 
-            def select(_: ServerProtocol, subprotocols: Sequence[Any]) -> Any:
-                return hook(connection, subprotocols)
+        def select(_: ServerProtocol, subprotocols: Sequence[Any]) -> Any:
+            return hook(connection, subprotocols)
 
-        protocol = ServerProtocol(select_subprotocol=select, **self.protocol_arguments)
+        protocol = ServerProtocol(
+            select_subprotocol=None if hook is None else select,
+            **self.protocol_arguments,
+        )
         connection = self.create_connection(
             protocol, server, **self.connection_arguments
         )
@@ -246,7 +247,7 @@ class Binding:
         ]
         return servers[0] if len(servers) == 1 else _Servers(servers)
 
-    def _timeouts(self) -> dict[str, float | None]:
+    def _timeouts(self) -> dict[str, Any]:
         """
         Return the arguments that the loop only takes with TLS.
         """

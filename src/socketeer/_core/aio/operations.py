@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Coroutine, Iterable
     from typing import Any
 
-    from ...typing import DataLike
+    from ...typing import Data, DataLike
+    from ..session import Fragment
 
 __all__ = ["Connected", "receive_fragment"]
 
@@ -215,7 +216,7 @@ class Connected:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Any]:
+    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]:
         """
         Receive the next message.
 
@@ -285,7 +286,7 @@ class Connected:
         """
         return make_send(self._link, message, text, compress)
 
-    def __anext__(self) -> Coroutine[Any, Any, Any]:
+    def __anext__(self) -> Coroutine[Any, Any, Data]:
         return make_anext(self._link)
 
 
@@ -305,7 +306,7 @@ def make_anext(link: Link) -> Anext:
     return Anext(link)
 
 
-def receive_fragment(link: Link, going_on: bool) -> ReceiveFragment:
+def receive_fragment(link: Link, going_on: bool) -> Coroutine[Any, Any, Fragment]:
     """
     Make an awaitable which receives the next fragment.
 

@@ -1,0 +1,3 @@
+"""
+Typical programs, for type checkers: nothing here is executed.
+"""
