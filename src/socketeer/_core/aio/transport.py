@@ -264,15 +264,21 @@ class SocketTransport(Wire):
             return
         self._consume(size)
         if not self._backlog_size:
-            self._stop_watching()
-            if self._eof_due:
-                self._shut_down()
-            if self._closing:
-                self._lose(None)
+            self._finish_writing()
         if self.paused and self._backlog_size <= self._low:
             self.paused = False
             if self.member is not None:
                 self.member.resume_writing()
+
+    def _finish_writing(self) -> None:
+        """
+        Do what had to wait for the backlog: there is none any more.
+        """
+        self._stop_watching()
+        if self._eof_due:
+            self._shut_down()
+        if self._closing:
+            self._lose(None)
 
     def _consume(self, size: int) -> None:
         """
@@ -316,7 +322,7 @@ class SocketTransport(Wire):
         """
         Get out of the backlog: all of it was dropped.
         """
-        self._stop_watching()
+        self._finish_writing()
         if self.paused:
             self.paused = False
             self._turn.loop.call_soon(self._resume_member)

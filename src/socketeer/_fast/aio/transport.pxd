@@ -38,6 +38,7 @@ cdef class SocketTransport(Wire):
     @cython.locals(size=Py_ssize_t)
     cdef _write_bytes(self, bytes data, bint shared)
     cdef _put(self, object data, bint shared)
+    cdef _finish_writing(self)
     cdef _consume(self, Py_ssize_t size)
     cdef _stop_watching(self)
     cpdef Py_ssize_t backlog(self) except -1
