@@ -4,7 +4,7 @@
 PYTHON ?= python3
 
 # The Pythons to test on, as VERSION=PATH=BUILD, oldest first; one or two of them.
-PYTHONS := $(if $(filter-out clean help,$(MAKECMDGOALS)),$(shell $(PYTHON) tools/pythons.py))
+PYTHONS := $(if $(filter-out clean help,$(MAKECMDGOALS)),$(shell CC='$(CC)' $(PYTHON) tools/pythons.py))
 fields = $(subst =, ,$(1))
 VERSIONS := $(foreach python,$(PYTHONS),$(firstword $(call fields,$(python))))
 OLDEST := $(firstword $(VERSIONS))
