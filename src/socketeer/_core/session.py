@@ -193,6 +193,9 @@ class Session(Composer):
     # Receiving.
 
     def receive_whole(self, head: int, data: bytearray, start: int, end: int) -> None:
+        if self.extensions is not None:
+            Endpoint.receive_whole(self, head, data, start, end)
+            return
         if head == _TEXT_HEAD:
             message: bytes | str = decode_payload(data, start, end, not self.is_client)
         else:
@@ -265,14 +268,21 @@ class Session(Composer):
         self._utf8.decode(chunk)
         self._checked = True
 
-    def _inflate(self, payload: bytes, fin: bool) -> bytes:
+    def _size_left(self) -> int:
         """
-        Decompress a payload within the limits of the message.
+        Return how large the next payload may be, in bytes; -1 for any.
         """
         limit = self.max_message_size
         left = limit - self.message_size if limit >= 0 else -1
         if self.max_fragment_size >= 0 and (left < 0 or self.max_fragment_size < left):
-            limit = left = self.max_fragment_size
+            left = self.max_fragment_size
+        return left
+
+    def _inflate(self, payload: bytes, fin: bool) -> bytes:
+        """
+        Decompress a payload within the limits of the message.
+        """
+        left = self._size_left()
         try:
             return self.deflate.decompress(payload, fin, left)
         except PayloadTooBig:
@@ -291,10 +301,15 @@ class Session(Composer):
             rsv2=head & 0x20 != 0,
             rsv3=head & 0x10 != 0,
         )
-        limit = self.max_message_size
-        left = limit - self.message_size if limit >= 0 else None
-        for extension in reversed(self.extensions):
-            frame = extension.decode(frame, max_size=left)
+        left = self._size_left()
+        max_size = left if left >= 0 else None
+        try:
+            for extension in reversed(self.extensions):
+                frame = extension.decode(frame, max_size=max_size)
+        except PayloadTooBig as exc:
+            if self.message_size and exc.current_size is None:
+                exc.set_current_size(self.message_size)
+            raise
         frame.check()
         return bytes(frame.data)
 

@@ -61,7 +61,10 @@ cdef class Session(Composer):
     @cython.locals(opcode=cython.int, compressed=cython.bint)
     cpdef check_chunk(self, int head, bytes chunk)
     @cython.locals(limit=cython.longlong, left=cython.longlong)
+    cdef long long _size_left(self) except? -1
+    @cython.locals(left=cython.longlong)
     cdef bytes _inflate(self, bytes payload, bint fin)
+    @cython.locals(left=cython.longlong)
     cdef bytes _decode(self, int head, bytes payload)
     cpdef bint accepts_close(self) except -1
     cpdef receive_ping(self, bytes payload)
