@@ -139,7 +139,7 @@ async def call_in_loop(callback: Callable[..., Any], *args: Any) -> Any:
     def call() -> None:
         try:
             result = callback(*args)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised below
             done.set_exception(exc)
         else:
             done.set_result(result)
