@@ -47,7 +47,7 @@ def _choose() -> str:
 
 
 #: ``"fast"`` or ``"pure"``.
-core_implementation = _choose()
+core_implementation: str = _choose()
 
 
 def load(name: str) -> ModuleType:

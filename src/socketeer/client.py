@@ -84,7 +84,7 @@ class ClientProtocol(Protocol):
         self.origin = origin
         self.available_extensions = extensions
         self.available_subprotocols = subprotocols
-        self.key = generate_key()
+        self.key: str = generate_key()
         if state is CONNECTING:
             self._head_parser = self._parse_response()
 

@@ -110,7 +110,7 @@ class Protocol:
         if logger is None:
             logger = logging.getLogger(f"socketeer.{side.name.lower()}")
         self.logger = logger
-        self.debug = logger.isEnabledFor(logging.DEBUG)
+        self.debug: bool = logger.isEnabledFor(logging.DEBUG)
         self.side = side
         self.origin: Origin | None = None
         self.subprotocol: Subprotocol | None = None

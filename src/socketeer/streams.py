@@ -30,8 +30,8 @@ class StreamReader:
     __slots__ = ("buffer", "eof")
 
     def __init__(self) -> None:
-        self.buffer = bytearray()
-        self.eof = False
+        self.buffer: bytearray = bytearray()
+        self.eof: bool = False
 
     def read_line(
         self,

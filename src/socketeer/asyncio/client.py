@@ -225,7 +225,9 @@ class connect:  # noqa: N801 - the field's interface
         elif compression is not None:
             raise ValueError(f"unsupported compression: {compression}")
         self.uri = uri
-        self.additional_headers = older.extra_headers or additional_headers
+        self.additional_headers: HeadersLike | None = (
+            older.extra_headers or additional_headers
+        )
         self.user_agent_header = user_agent_header
         self.open_timeout = open_timeout
         self.close_timeout = close_timeout
@@ -256,7 +258,7 @@ class connect:  # noqa: N801 - the field's interface
     async def __aenter__(self) -> ClientConnection:
         if hasattr(self, "connection"):
             raise RuntimeError("connect() isn't reentrant")
-        self.connection = await self
+        self.connection: ClientConnection = await self
         try:
             await self.connection.__aenter__()
         except BaseException:

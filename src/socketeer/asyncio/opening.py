@@ -47,9 +47,9 @@ class ServerOpening:
         # Waits for a hook.
         self.task: asyncio.Task[None] | None = None
         # Whether the transport can carry a response: not before TLS is up.
-        self.secure = True
+        self.secure: bool = True
         # Whether a response was sent; what the client sends is of no interest.
-        self.answered = False
+        self.answered: bool = False
 
     # What the link passes on.
 

@@ -70,7 +70,7 @@ class Server:
         self.process_response = process_response
         self.server_header = server_header
         self.open_timeout = open_timeout
-        self.logger = logger or logging.getLogger("socketeer.server")
+        self.logger: LoggerLike = logger or logging.getLogger("socketeer.server")
         self.server: Any = None
         self.all_connections: set[ServerConnection] = set()
         self.handler_tasks: set[asyncio.Task[Any]] = set()

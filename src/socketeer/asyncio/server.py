@@ -62,7 +62,7 @@ class ServerConnection(Connection):
         max_queue: int | tuple[int | None, int | None] | None = 16,
         write_limit: int | tuple[int, int | None] = 2**15,
     ) -> None:
-        self.server = server
+        self.server: Server = server
         super().__init__(
             protocol,
             ping_interval=ping_interval,

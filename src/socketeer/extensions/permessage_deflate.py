@@ -75,7 +75,7 @@ class PerMessageDeflate(Extension):
         self.local_no_context_takeover = local_no_context_takeover
         self.remote_max_window_bits = remote_max_window_bits
         self.local_max_window_bits = local_max_window_bits
-        self.compress_settings = dict(compress_settings or {})
+        self.compress_settings: dict[str, typing.Any] = dict(compress_settings or {})
         self._deflate = Deflate(
             remote_no_context_takeover,
             local_no_context_takeover,
