@@ -183,11 +183,9 @@ class Binding:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         high, low = connection._write_limit
         wire: Wire
-        server.adopt(connection, protocol)
         if self._ssl is None:
             wire = SocketTransport(link.turn, sock, link, high, low, address)
         else:
-            self._expect_tls(link)
             wire = TLSTransport(
                 link.turn,
                 sock,
@@ -201,6 +199,10 @@ class Binding:
                 self._shutdown_timeout,
                 lambda: self._secured(server, link),
             )
+        # Not before there is a wire, by which the connection can end.
+        server.adopt(connection, protocol)
+        if self._ssl is not None:
+            self._expect_tls(link)
         link.wire = wire
         wire.start()
 
