@@ -70,10 +70,10 @@ class TLSPeer:
         return self.outgoing.read()
 
     async def read_until(self, end):
-        data = b""
+        data = bytearray()
         while not data.endswith(end):
             data += await self.run(self.object.read, 65_536)
-        return data
+        return bytes(data)
 
     def goodbye(self):
         with contextlib.suppress(ssl.SSLError):
@@ -140,7 +140,7 @@ async def test_a_message_as_large_as_the_receive_buffer(
         for size in [16_384, 49_152, 65_000, 65_536, 65_537, 200_000, 3_000_000]:
             payload = random.Random(size).randbytes(size)
             sending = asyncio.create_task(peer.raw.send(peer.encrypt(frame(payload))))
-            received = b""
+            received = bytearray()
             header = 4 if size < 65_536 else 10
             while len(received) < size + header:
                 received += await peer.run(peer.object.read, 65_536)
@@ -256,7 +256,7 @@ async def test_broadcasting_to_a_slow_peer(server_ssl_context, client_ssl_contex
                 lib.broadcast([connection], bytes(100_000), on_overflow=policy)
         count = 200 - connection.dropped
         assert 0 < count < 200
-        received = b""
+        received = bytearray()
         while len(received) < count * 100_010:
             received += await peer.run(peer.object.read, 65_536)
         assert count * 100_010 == len(received)
