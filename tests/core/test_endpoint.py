@@ -276,6 +276,17 @@ def test_the_frames_of_a_message_share_its_limit(end):
     assert_failed(end, endpoint, 1009, reason)
 
 
+def test_an_empty_fragment_is_a_frame_before(end):
+    """
+    The reason tells that the message had begun, though nothing was in it.
+    """
+    endpoint = end.endpoint(10)
+    feed(endpoint, end.peer(BINARY_BEGUN), end.peer(CONTINUED, bytes(11)))
+
+    reason = "frame with 11 bytes after reading 0 bytes exceeds limit of 10 bytes"
+    assert_failed(end, endpoint, 1009, reason)
+
+
 def test_frames_have_a_limit_of_their_own(end):
     """
     ``max_fragment_size`` bounds each frame, however large the message may be.

@@ -72,6 +72,17 @@ def test_nothing_is_kept_when_all_was_parsed(end):
     assert [(TEXT, 1, b"a")] == endpoint.seen
 
 
+def test_nothing_is_kept_when_the_read_that_halts_ends_with_the_frame(end):
+    """
+    Even if the frame's header came in two reads.
+    """
+    endpoint = halting(end)
+    data = end.peer(TEXT, b"a")
+    feed(endpoint, data[:1], data[1:])
+
+    assert (True, 0) == (endpoint.halted, endpoint.kept_size())
+
+
 def test_pings_are_answered_once_while_halted(end):
     """
     As far as they were read, behind complete frames; not again when their turn
@@ -160,9 +171,9 @@ def test_halted_in_the_middle_of_a_payload(end):
     endpoint = end.endpoint()
     inside = end.peer(PING, b"no")
     data = end.peer(BINARY, inside * 3)
-    feed(endpoint, data[:-10])
+    feed(endpoint, data[:-15])
     endpoint.halted = True
-    feed(endpoint, data[-10:-5], data[-5:] + end.peer(PING, b"1"))
+    feed(endpoint, data[-15:-10], data[-10:-5], data[-5:] + end.peer(PING, b"1"))
     assert end.own(PONG, b"1") == endpoint.data_to_send()
 
     go_on(endpoint)

@@ -351,11 +351,10 @@ class Endpoint(Sender):
         if 0 <= self.max_fragment_size < size:
             raise PayloadTooBig(size, self.max_fragment_size)
         # A difference: the sum of the sizes could overflow when compiled.
-        limit = self.max_message_size
-        if limit >= 0 and size > limit - self.message_size:
-            raise PayloadTooBig(
-                size, limit - self.message_size, self.message_size or None
-            )
+        left = self.max_message_size - self.message_size
+        if self.max_message_size >= 0 and size > left:
+            before = self.message_size if self._opcode else None
+            raise PayloadTooBig(size, left, before)
 
     def _receive_whole(self, head: int, data: bytearray, start: int, end: int) -> None:
         """

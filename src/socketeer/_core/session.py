@@ -286,7 +286,7 @@ class Session(Composer):
         try:
             return self.deflate.decompress(payload, fin, left)
         except PayloadTooBig:
-            size = self.message_size or None
+            size = self.message_size if self._opcode else None
             raise PayloadTooBig(None, left, size) from None
 
     def _decode(self, head: int, payload: bytes) -> bytes:
@@ -307,7 +307,7 @@ class Session(Composer):
             for extension in reversed(self.extensions):
                 frame = extension.decode(frame, max_size=max_size)
         except PayloadTooBig as exc:
-            if self.message_size and exc.current_size is None:
+            if self._opcode and exc.current_size is None:
                 exc.set_current_size(self.message_size)
             raise
         frame.check()
@@ -331,7 +331,8 @@ class Session(Composer):
             return
         now = self.clock()
         # A pong acknowledges the pings before the one it answers, too.
-        for key in list(pings):
+        keys = list(pings)
+        for key in keys[: keys.index(payload) + 1]:
             waiter, sent_at = pings.pop(key)
             self.latency = now - sent_at
             if key == self._keepalive:
@@ -341,8 +342,6 @@ class Session(Composer):
                 self._acknowledged = True
             if waiter is not None:
                 self.pong_received(waiter, self.latency)
-            if key == payload:
-                break
 
     def pong_received(self, waiter: Any, latency: float) -> None:
         """

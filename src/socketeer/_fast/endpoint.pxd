@@ -76,7 +76,7 @@ cdef class Endpoint(Sender):
     cdef void _check_head(self, int head, int second) except *
     @cython.locals(size=cython.longlong, index=Py_ssize_t)
     cdef long long _read_long_size(self, bytearray data, Py_ssize_t position) except -1
-    @cython.locals(limit=cython.longlong)
+    @cython.locals(left=cython.longlong)
     cdef void _check_size(self, long long size) except *
     cdef _receive_whole(self, int head, bytearray data, Py_ssize_t start, Py_ssize_t end)
     cdef _begin_payload(self, int head, bytearray data, Py_ssize_t start, long long size)
