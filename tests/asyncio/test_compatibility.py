@@ -208,7 +208,7 @@ async def test_older_attributes():
             assert connection.open
             assert not connection.closed
             with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-                connection.nothing
+                _ = connection.nothing
 
     assert connection.closed
     assert not connection.open
