@@ -1,0 +1,93 @@
+"""
+Links at the edges of what connections ask of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.asyncio.raw import EXAMPLE_KEY, encode
+from tests.core.aio.ends import feed, link_with_wire, parse
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def ends(core):
+    return link_with_wire(core)
+
+
+async def test_a_prepared_message_is_traced(core, ends):
+    """
+    As any other frame that leaves.
+    """
+    traced = []
+    ends.link.trace = lambda *frame: traced.append(frame)
+
+    ends.link.send_prepared(core.prepared.PreparedMessage(1, b"hello"), -1, "close")
+
+    assert [(">", 0x81, b"hello")] == traced
+
+
+async def test_what_was_only_collected_is_no_overflow(core, ends):
+    """
+    The backlog is judged after a flush: what the peer has room for is written.
+    """
+    prepared = core.prepared.PreparedMessage(1, b"x" * 100)
+    sent = [ends.link.send_prepared(prepared, 50, "drop") for _ in range(4)]
+
+    assert [True] * 4 == sent
+    assert 0 == ends.link.dropped
+
+
+async def test_closing_with_a_full_queue(ends):
+    """
+    Reading goes on: the peer's close frame is behind what nobody receives.
+    """
+    link = ends.link
+    link.high, link.low = 2, 0
+    feed(link, *"abcdef")
+    assert ["pause_reading"] == ends.wire.calls
+
+    link.begin_close(1000, "")
+
+    assert "resume_reading" in ends.wire.calls
+    data = bytearray(encode("88", bytes.fromhex("03e8"), EXAMPLE_KEY))
+    link.received(data, len(data))
+    assert 1000 == link.close_rcvd.code
+
+
+async def test_waiting_for_what_is_lost_already(ends):
+    """
+    Is over at once.
+    """
+    ends.link.lost_connection(None)
+
+    assert ends.link.closed_future().done()
+    assert ends.link.closed_future() is ends.link.closed_future()
+
+
+async def test_a_deadline_of_what_is_lost(ends):
+    """
+    Means nothing.
+    """
+    ends.link.lost_connection(None)
+    ends.link.advance_to(1e9)
+
+    assert [] == ends.wire.calls
+
+
+class Word(str):
+    __slots__ = ()
+
+
+async def test_subclasses_of_str(ends):
+    """
+    Are sent as what they are made of.
+    """
+    await ends.connected.send(Word("hello"))
+    await asyncio.sleep(0)
+
+    assert ["hello"] == parse(b"".join(ends.wire.written))
