@@ -405,3 +405,14 @@ def test_closing_may_take_for_ever(end):
     assert NEVER == session.next_deadline()
     assert advance(end, session, 1e9)
     assert end.own_close(1000) == session.data_to_send()
+
+
+def test_unanswered_pings_are_forgotten_without_a_timeout(end):
+    """
+    Without a `ping_timeout`, a peer that answers no ping costs no memory.
+    """
+    session = alive(end, timeout=-1.0)
+    for _ in range(5):
+        advance(end, session, 20.0)
+
+    assert 1 == len(session.pings)

@@ -571,6 +571,9 @@ class Session(Composer):
         elif now >= self._pong_due_at:
             self._miss_pong(now)
         elif now >= self._next_ping_at:
+            if self.pings and self._keepalive is not None:
+                # Without a timeout, pings that nobody answers are forgotten.
+                self.pings.pop(self._keepalive, None)
             self._keepalive = self.send_ping(None, None)
             if self.ping_timeout >= 0:
                 self._next_ping_at = _NEVER

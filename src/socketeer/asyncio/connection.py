@@ -77,7 +77,7 @@ def watermarks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, 
         raise ValueError("low must be positive or equal to zero")
     if high < low:
         raise ValueError("high must be greater than or equal to low")
-    return high, low
+    return min(high, sys.maxsize), min(low, sys.maxsize)
 
 
 class Connection(Attributes):
