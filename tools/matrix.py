@@ -35,10 +35,12 @@ ONCE_PER_PYTHON = ("tests/ground",)
 # Speak with programs to which our Python does not matter.
 ONCE_PER_BUILD = ("tests/browser", "tests/interop", "tests/test_docs.py")
 
-# Smallest coverage, in per cent, of statements and branches in these files.
+# Smallest coverage, in per cent, of statements and branches in these files. The
+# adapter between the core and asyncio is a part of the room that is compiled.
 COVERAGE = {
     "src/socketeer/asyncio/*": 95,
-    "src/socketeer/*.py,src/socketeer/_core/*,src/socketeer/extensions/*": 100,
+    "src/socketeer/_core/aio/*": 98,
+    "src/socketeer/*.py,src/socketeer/_core/*.py,src/socketeer/extensions/*": 100,
 }
 
 

@@ -330,16 +330,14 @@ def make_send(link: Link, message: object, text: object, compress: object) -> Se
     return send
 
 
-def mark_coroutine_function(function: Any) -> None:
+def _mark_for_asyncio(function: Any) -> None:
     """
-    Have a function that returns an awaitable recognized by mocks.
+    Mark a function as asyncio did before Python 3.12.
     """
-    if hasattr(inspect, "markcoroutinefunction"):
-        inspect.markcoroutinefunction(function)
-    else:
-        # Before Python 3.12.
-        function._is_coroutine = vars(asyncio.coroutines)["_is_coroutine"]
+    function._is_coroutine = vars(asyncio.coroutines)["_is_coroutine"]
 
 
+# Functions that return an awaitable are to be recognized by mocks.
+mark_coroutine_function = getattr(inspect, "markcoroutinefunction", _mark_for_asyncio)
 mark_coroutine_function(Connected.recv)
 mark_coroutine_function(Connected.send)
