@@ -51,7 +51,7 @@ class Context:
     Makes the stand-in.
     """
 
-    def wrap_bio(self, incoming, outgoing, server_side, server_hostname):  # noqa: ARG002 - the names of the ssl module
+    def wrap_bio(self, incoming, outgoing, server_side, server_hostname):
         self.object = Object(incoming, outgoing)
         return self.object
 
