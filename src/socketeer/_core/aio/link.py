@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["Link"]
 
 _OPEN = 1
-_CLOSED = 3
 
 _NEVER = float("inf")
 

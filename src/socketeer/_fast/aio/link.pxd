@@ -8,7 +8,6 @@ from .waiter cimport Waiter
 from .wire cimport Wire
 
 cdef int _OPEN
-cdef int _CLOSED
 cdef double _NEVER
 cdef Py_ssize_t _FULL
 cdef Py_ssize_t _COPIED
