@@ -36,6 +36,7 @@ FIRST_FLOOR = {
     "extensions",
     "protocol",
     "proxy",
+    "routing",
     "server",
 }
 ROOMS = {"asyncio", "sync", "trio"}
