@@ -6,22 +6,22 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import functools
 import os
 import socket
-import ssl as ssl_module
 from typing import TYPE_CHECKING, Any
 
+from .._tls import default_context
 from ._cellar import ForeignProtocol, SocketTransport, TLSTransport
 from .listener import watches_sockets
 
 if TYPE_CHECKING:
+    import ssl as ssl_module
     from collections.abc import Iterable
 
     from ._cellar import Wire
     from .connection import Connection
 
-__all__ = ["default_context", "dial"]
+__all__ = ["dial"]
 
 # What only the loop can do for us.
 _LOOPS_ARGUMENTS = {"happy_eyeballs_delay", "interleave", "all_errors"}
@@ -36,17 +36,6 @@ _KNOWN_ARGUMENTS = _LOOPS_ARGUMENTS | {
     "proto",
     "sock",
 }
-
-
-@functools.cache
-def default_context() -> ssl_module.SSLContext:
-    """
-    Return the TLS context for clients that bring none.
-
-    It is made once: loading the system's certificates takes milliseconds and
-    megabytes.
-    """
-    return ssl_module.create_default_context()
 
 
 async def dial(
