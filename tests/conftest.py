@@ -46,8 +46,12 @@ PACKAGES = {"pure": "socketeer._core", "fast": "socketeer._fast"}
 # Programs a test may need, with the names under which they may be installed.
 PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    # Debian keeps servers where only root looks for programs.
+    "haproxy": ("haproxy", "/usr/sbin/haproxy"),
+    "nginx": ("nginx", "/usr/sbin/nginx"),
     "node": ("node", "nodejs"),
     "npm": ("npm",),
+    "tmux": ("tmux",),
 }
 
 

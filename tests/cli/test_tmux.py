@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import shutil
 import subprocess
 import sys
 
 import pytest
 
 from tests.cli.conftest import talking
-from tests.conftest import miss
+from tests.conftest import find_program
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -33,7 +32,7 @@ class Tmux:
 
     def __init__(self, folder, environment):
         self.program = [
-            shutil.which("tmux") or miss("tmux"),
+            find_program("tmux"),
             "-S",
             str(folder / "tmux"),
         ]
