@@ -99,6 +99,9 @@ MAY_SEE_OUTSIDE = {
 MAY_IMPORT_LATE: set[tuple[str, str]] = {
     # Takes longer than all of Socketeer, and servers never need it.
     ("proxy", "urllib.request"),
+    # Optional.
+    ("proxy", "python_socks"),
+    ("asyncio.proxying", "python_socks.async_.asyncio"),
 }
 
 MAX_FILE_LINES = 600

@@ -20,7 +20,14 @@ from .http11 import USER_AGENT, Response
 from .streams import StreamReader
 from .uri import WebSocketURI
 
-__all__ = ["ConnectRequest", "Proxy", "get_proxy", "parse_proxy"]
+__all__ = [
+    "ConnectRequest",
+    "Proxy",
+    "get_proxy",
+    "parse_proxy",
+    "prepare_connect_request",
+    "socks_arguments",
+]
 
 # Schemes, with their default ports. That of SOCKS is IANA's.
 _DEFAULT_PORTS = {
@@ -65,16 +72,6 @@ class Proxy:
     def is_socks(self) -> bool:
         """Whether the proxy speaks SOCKS, not HTTP."""
         return self.scheme.startswith("socks")
-
-    @property
-    def socks_type(self) -> str:
-        """Version of SOCKS, named as in ``python_socks.ProxyType``."""
-        return "SOCKS4" if self.scheme.startswith("socks4") else "SOCKS5"
-
-    @property
-    def resolves_names(self) -> bool:
-        """Whether the proxy looks up the server's name, not we."""
-        return self.scheme not in {"socks4", "socks5"}
 
 
 def parse_proxy(proxy: str) -> Proxy:
@@ -184,6 +181,41 @@ def _is_in_networks(host: str, no_proxy: str) -> bool:
             if address in network:
                 return True
     return False
+
+
+# SOCKS.
+
+
+def socks_arguments(proxy: Proxy) -> dict[str, typing.Any]:
+    """
+    Say the same to ``python-socks``.
+
+    Args:
+        proxy: A SOCKS proxy.
+
+    Returns:
+        Arguments for the ``Proxy`` classes of ``python_socks``.
+
+    Raises:
+        ImportError: ``python-socks`` isn't installed.
+    """
+    try:
+        from python_socks import ProxyType  # noqa: PLC0415
+    except ImportError as exc:
+        raise ImportError(
+            "connecting through a SOCKS proxy requires python-socks; "
+            "socketeer[socks] installs it"
+        ) from exc
+    is_socks4 = proxy.scheme.startswith("socks4")
+    return {
+        "proxy_type": ProxyType.SOCKS4 if is_socks4 else ProxyType.SOCKS5,
+        "host": proxy.host,
+        "port": proxy.port,
+        "username": proxy.username,
+        "password": proxy.password,
+        # Who looks up the name of the server: with "a" and "h", the proxy does.
+        "rdns": proxy.scheme[-1] in "ah",
+    }
 
 
 # CONNECT.

@@ -4,6 +4,9 @@ Which proxy, what its URL means, and what is said to it.
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 import websockets.proxy
 import websockets.uri
@@ -20,6 +23,7 @@ from socketeer.proxy import (
     get_proxy,
     parse_proxy,
     prepare_connect_request,
+    socks_arguments,
 )
 from socketeer.uri import parse_uri
 from tests.ground.comparing import outcome
@@ -68,26 +72,48 @@ def test_refuses_what_is_no_url(url):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "is_socks", "socks_type", "resolves_names"),
+    ("scheme", "kind", "is_resolving"),
     [
-        ("http", False, None, True),
-        ("https", False, None, True),
-        ("socks4", True, "SOCKS4", False),
-        ("socks4a", True, "SOCKS4", True),
-        ("socks5", True, "SOCKS5", False),
-        ("socks5h", True, "SOCKS5", True),
+        ("socks4", "SOCKS4", False),
+        ("socks4a", "SOCKS4", True),
+        ("socks5", "SOCKS5", False),
+        ("socks5h", "SOCKS5", True),
     ],
 )
-def test_knows_the_kinds_of_proxies(scheme, is_socks, socks_type, resolves_names):
+def test_knows_the_kinds_of_socks(scheme, kind, is_resolving):
     """
-    Which version of SOCKS, and who looks up names.
+    Which version, and who looks up names.
     """
-    proxy = Proxy(scheme, "h", 1)
+    proxy = parse_proxy(f"{scheme}://u:p@h:1")
 
-    assert is_socks is proxy.is_socks
-    assert resolves_names is proxy.resolves_names
-    if is_socks:
-        assert socks_type == proxy.socks_type
+    assert proxy.is_socks
+    arguments = socks_arguments(proxy)
+    assert kind == arguments.pop("proxy_type").name
+    assert {
+        "host": "h",
+        "port": 1,
+        "username": "u",
+        "password": "p",
+        "rdns": is_resolving,
+    } == arguments
+
+
+def test_http_is_no_socks():
+    """
+    With TLS or without.
+    """
+    assert not parse_proxy("http://h").is_socks
+    assert not parse_proxy("https://h").is_socks
+
+
+def test_says_what_socks_requires(monkeypatch):
+    """
+    ``python-socks`` is optional.
+    """
+    monkeypatch.setitem(sys.modules, "python_socks", None)
+
+    with pytest.raises(ImportError, match=r"requires python-socks; socketeer\[socks\]"):
+        socks_arguments(parse_proxy("socks5h://h"))
 
 
 def test_user_info_needs_both():
@@ -107,8 +133,6 @@ def environment(monkeypatch):
     """
     Set proxies in the environment, and no others.
     """
-    import os  # noqa: PLC0415
-
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
