@@ -15,7 +15,8 @@ from pathlib import Path
 
 from .machine import describe, is_optimised
 from .measuring import Bench
-from .model import QUICK, Row, Settings
+from .memory import portray
+from .model import QUICK, Kind, Row, Settings
 from .natives import ROOT, CompilerError
 from .processes import MeasuringError
 from .report import Results, summary, write_page
@@ -28,7 +29,12 @@ def measure(rows: list[Row], settings: Settings, quick: bool) -> Results:
     """
     Measure rows, one after the other, and print what comes out.
     """
-    results: Results = {"about": describe(quick), "rows": {}}
+    results: Results = {
+        "about": describe(quick),
+        "rows": {},
+        "memory": [],
+        "failed": [],
+    }
     bench = Bench(settings, sys.executable)
     try:
         for row in rows:
@@ -38,9 +44,12 @@ def measure(rows: list[Row], settings: Settings, quick: bool) -> Results:
                 results["rows"][row.name] = bench.measure(row)
             except MeasuringError as error:
                 print(f"  not measured: {error}")
+                results["failed"].append(row.name)
                 continue
             print(summary(row, results["rows"][row.name]), end="")
             print(f"  ({time.monotonic() - begin:.0f} s)", flush=True)
+            if row.kind is Kind.MEMORY:
+                results["memory"].append(portray(row.subjects[0].loop))
     finally:
         bench.close()
     return results
@@ -58,7 +67,12 @@ def merged(old: Path, new: Results) -> Results:
     }
     if any(new["about"].get(key) != value for key, value in same.items()):
         return new
-    return {"about": new["about"], "rows": {**before["rows"], **new["rows"]}}
+    return {
+        "about": new["about"],
+        "rows": {**before["rows"], **new["rows"]},
+        "memory": new["memory"] or before["memory"],
+        "failed": new["failed"],
+    }
 
 
 def main() -> int:
@@ -76,6 +90,7 @@ def main() -> int:
         for row in ROWS:
             print(f"{row.name:22} {row.title} [{row.kind.value}]")
         return 0
+    failed: list[str] = []
     if not options.render:
         try:
             rows = named(options.rows)
@@ -87,13 +102,14 @@ def main() -> int:
         except (ValueError, CompilerError) as error:
             print(error, file=sys.stderr)
             return 1
+        failed = results["failed"]
         if options.rows:
             results = merged(RESULTS, results)
         RESULTS.parent.mkdir(parents=True, exist_ok=True)
         RESULTS.write_text(json.dumps(results, indent=1), "utf-8")
     if not options.no_page:
         write_page(json.loads(RESULTS.read_text("utf-8")))
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

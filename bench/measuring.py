@@ -18,7 +18,16 @@ import trustme
 from . import messages
 from .model import Kind, Row, Settings, Subject
 from .natives import build, has_tls
-from .processes import MeasuringError, Server, cores, hold, load, run_client
+from .processes import (
+    FIRST,
+    MeasuringError,
+    Server,
+    cores,
+    hold,
+    load,
+    resident,
+    run_client,
+)
 
 __all__ = ["Bench", "Sample"]
 
@@ -28,9 +37,6 @@ Sample = dict[str, Any]
 # Open files that a server needs besides its connections.
 SPARE_FILES = 100
 
-# Connections that are there before the growth of memory is looked at, and that
-# show the server what it allocates once.
-FIRST_CONNECTIONS = 200
 # TLS may take 300 KiB for each.
 MOST_TLS_CONNECTIONS = 1000
 
@@ -197,20 +203,12 @@ class Bench:
         return {"value": report["messages"] / report["seconds"]}
 
     def _memory(self, subject: Subject) -> Sample:
-        count = raise_file_limit(self.settings.memory_connections + FIRST_CONNECTIONS)
+        count = raise_file_limit(self.settings.memory_connections + FIRST)
         if "--tls" in subject.load:
             count = min(count, MOST_TLS_CONNECTIONS)
-        count -= FIRST_CONNECTIONS
-        server = self._start(subject)
-        try:
-            with hold(server.port, self._load_core, FIRST_CONNECTIONS, subject.load):
-                server.settle()
-                before = server.resident()
-                with hold(server.port, self._load_core, count, subject.load):
-                    server.settle()
-                    value = (server.resident() - before) / count
-        finally:
-            server.stop()
+        count -= FIRST
+        command = self._filled(subject.command)
+        value = resident(command, count, subject.load, subject.environ)
         return {"value": value, "connections": count}
 
     def _idle_cpu(self, subject: Subject) -> Sample:

@@ -72,6 +72,13 @@ class Subject:
     load: tuple[str, ...] = ()
 
     @property
+    def loop(self) -> str:
+        """
+        The event loop it runs on, if it is a program in Python.
+        """
+        return self.command[-1]
+
+    @property
     def needs_node(self) -> bool:
         """
         Whether it runs on Node.js.

@@ -18,7 +18,20 @@ from typing import IO, Any
 
 from .natives import ROOT, build
 
-__all__ = ["MeasuringError", "Server", "cores", "hold", "load", "run_client"]
+__all__ = [
+    "FIRST",
+    "MeasuringError",
+    "Server",
+    "cores",
+    "hold",
+    "load",
+    "resident",
+    "run_client",
+]
+
+# Connections that are there before the growth of memory is looked at: they show
+# a server what it allocates once.
+FIRST = 200
 
 # Seconds for a server to listen, and for programs to end beyond their time.
 STARTING = 20.0
@@ -252,3 +265,31 @@ def hold(
             report.update(last_line(process.stdout.read()))
         finally:
             process.kill()
+
+
+def resident(
+    command: Sequence[str],
+    connections: int,
+    arguments: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> float:
+    """
+    Return by how much a server's resident memory grows with each connection.
+
+    Args:
+        command: The server; ``{port}`` stands for its port.
+        connections: How many are added to those that are there.
+        arguments: For the load generator.
+        environ: Environment variables for the server.
+    """
+    core, load_core = cores()
+    server = Server("server", command, core, environ)
+    try:
+        with hold(server.port, load_core, FIRST, arguments):
+            server.settle()
+            before = server.resident()
+            with hold(server.port, load_core, connections, arguments):
+                server.settle()
+                return (server.resident() - before) / connections
+    finally:
+        server.stop()

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from .charts import CHARTS, draw
+from .memory import Portrait
+from .memory import table as memory_table
 from .model import Figures, Kind, Outcome, Row, Spread, Verdict, judge
 from .natives import ROOT
 from .rows import ROWS
@@ -50,6 +52,8 @@ class Results(TypedDict):
 
     about: dict[str, str]
     rows: dict[str, Any]
+    memory: list[Portrait]
+    failed: list[str]
 
 
 def figures_of(samples: Samples) -> Figures:
@@ -192,6 +196,9 @@ def generated(results: Results, images: Iterable[str] = ()) -> str:
             if row.note:
                 parts.append(f"{row.note}\n\n")
             parts.append(figures(row, results["rows"][row.name]))
+    if results["memory"]:
+        parts.append("\n## How a connection's bytes add up\n")
+        parts += [f"\n{memory_table(portrait)}" for portrait in results["memory"]]
     parts += ["\n", END]
     return "".join(parts)
 

@@ -8,6 +8,7 @@
 //     connect   connections are opened, and that is all
 //
 //     --connections N   --size BYTES   --in-flight N   --seconds S   --warmup S
+//     --messages N      end when so many came back, before the time is over
 //     --concurrency N   handshakes in progress at the same time
 //     --script FILE     messages to send instead of plain ones (bench/messages.py writes such files)
 //     --extensions X    the value of Sec-WebSocket-Extensions, to offer compression
@@ -66,9 +67,10 @@ static struct {
     int port, connections, in_flight, concurrency;
     size_t size;
     double seconds, warmup;
+    uint64_t messages;
     bool text, tls;
     const char *script, *extensions;
-} options = {.connections = 1, .in_flight = 1, .concurrency = 32, .size = 64, .seconds = 1, .extensions = ""};
+} options = {.connections = 1, .in_flight = 1, .concurrency = 32, .size = 64, .seconds = 1, .messages = UINT64_MAX, .extensions = ""};
 
 // What is sent, again and again: frames, one behind the other.
 static struct {
@@ -422,7 +424,7 @@ static double open_all(void) {
 
 static void run_for(double seconds) {
     uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
-    while (now_ns() < end) turn(10);
+    while (now_ns() < end && messages < options.messages) turn(10);
 }
 
 static void idle(double opening_seconds) {
@@ -477,7 +479,7 @@ static void read_options(int count, char **arguments) {
     static const char *modes[] = {"echo", "fan", "idle", "connect"};
     static const struct option names[] = {
         {"port", 1, 0, 'p'}, {"mode", 1, 0, 'm'}, {"connections", 1, 0, 'c'}, {"size", 1, 0, 'b'},
-        {"in-flight", 1, 0, 'f'}, {"seconds", 1, 0, 's'}, {"warmup", 1, 0, 'w'}, {"concurrency", 1, 0, 'j'},
+        {"in-flight", 1, 0, 'f'}, {"seconds", 1, 0, 's'}, {"warmup", 1, 0, 'w'}, {"concurrency", 1, 0, 'j'}, {"messages", 1, 0, 'n'},
         {"script", 1, 0, 'x'}, {"extensions", 1, 0, 'e'}, {"text", 0, 0, 't'}, {"tls", 0, 0, 'T'}, {0}};
     int letter, mode = -1;
     while ((letter = getopt_long(count, arguments, "", names, NULL)) != -1) switch (letter) {
@@ -489,6 +491,7 @@ static void read_options(int count, char **arguments) {
         case 's': options.seconds = number("seconds", optarg, 0, 3600); break;
         case 'w': options.warmup = number("warmup", optarg, 0, 3600); break;
         case 'j': options.concurrency = (int)number("concurrency", optarg, 1, 1e5); break;
+        case 'n': options.messages = (uint64_t)number("messages", optarg, 1, 1e15); break;
         case 'x': options.script = optarg; break;
         case 'e': options.extensions = optarg; break;
         case 't': options.text = true; break;
