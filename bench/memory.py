@@ -93,7 +93,7 @@ def distances(root: Any) -> dict[int, tuple[int, Any]]:
 
 def parts(one: Any, another: Any) -> list[Part]:
     """
-    Return what one object has for itself, largest first.
+    Return what one object has for itself, largest first; not the object.
 
     That is what it has a shorter way to than another of its kind: what both
     share is equally far away, and so is what belongs to a third one.
@@ -102,7 +102,8 @@ def parts(one: Any, another: Any) -> list[Part]:
     counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     for identity, (distance, each) in distances(one).items():
-        if identity not in theirs or distance < theirs[identity][0]:
+        nearer = identity not in theirs or distance < theirs[identity][0]
+        if distance and nearer:
             name = type(each).__qualname__
             counts[name] += 1
             sizes[name] += sys.getsizeof(each)
