@@ -135,9 +135,9 @@ def choose(pythons: list[Python]) -> list[Python]:
 
 def fastest(pythons: list[Python]) -> Python | None:
     """
-    Choose the Python to measure with: optimised, able to compile, then the first.
+    Choose the Python to measure with: of those with headers, an optimised one.
     """
-    ranked = sorted(pythons, key=lambda p: (not p.is_optimised, not p.has_headers))
+    ranked = sorted(pythons, key=lambda p: (not p.has_headers, not p.is_optimised))
     return ranked[0] if ranked else None
 
 
