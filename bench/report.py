@@ -161,6 +161,9 @@ def figures(row: Row, samples: Samples) -> str:
         if not found:
             continue
         words = [number(v, row.kind) for v in Spread.of([s["value"] for s in found])]
+        if row.kind is Kind.CPU:
+            # The limit of open files may have allowed fewer than the title says.
+            name = f"{name}, {found[0]['connections']} connections"  # noqa: PLW2901
         line = [name, words[0], f"{words[1]} to {words[2]}"]
         if has_bytes:
             line.append(f"{Spread.of([s['bytes'] for s in found]).median:.0f}")

@@ -67,6 +67,17 @@ def test_the_page_shows_figures_of_measured_rows(results):
     assert "### Opening handshakes" not in page
 
 
+def test_the_page_tells_how_many_connections_were_watched(results):
+    """
+    There may have been fewer than planned.
+    """
+    results["rows"]["idle-cpu"] = {"socketeer": [sample(2.5, connections=19_900)]}
+
+    assert "| socketeer, 19900 connections | 2.50 | 2.50 to 2.50 |" in generated(
+        results
+    )
+
+
 def test_the_page_shows_how_bytes_add_up(results):
     """
     Objects, their sum, and what is counted around them.
