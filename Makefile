@@ -15,12 +15,14 @@ build_of = $(word 3,$(call fields,$(filter $(1)=%,$(PYTHONS))))
 # What the compiled core is made from.
 CORE := setup.py $(shell find src/socketeer/_core src/socketeer/_fast -name '*.py' -o -name '*.p[xy][dx]' -o -name '*.h')
 
-# Node's WebSocket library, a peer in tests; without npm those tests are skipped.
+# Peers on Node.js; without npm, tests with them are skipped and figures left out.
 NODE_PEER := $(if $(shell command -v npm),tests/interop/node_modules/.package-lock.json)
+
+BENCH_PEER := $(if $(shell command -v npm),bench/node_modules/.package-lock.json)
 
 TESTED := $(foreach version,$(VERSIONS),.venv/$(version)/.built-$(call build_of,$(version)))
 
-.PHONY: demo test check docs build clean help
+.PHONY: demo test check docs bench memory build clean help
 # Two builds at once would write the same files.
 .NOTPARALLEL:
 
@@ -29,6 +31,8 @@ help:
 	@echo 'make test    run all tests on both builds   (TESTS="tests/core -x", COVERAGE=off)'
 	@echo 'make check   lint, format, types, architecture'
 	@echo 'make docs    build the documentation into build/docs'
+	@echo 'make bench   measure speed and memory beside peers   (QUICK=1, ROWS="echo tls")'
+	@echo 'make memory  show how the bytes of a connection add up, and check them'
 	@echo 'make build   compile the core again'
 	@echo 'make clean   remove everything that make made'
 
@@ -50,11 +54,17 @@ check: .venv/check/.ready .venv/$(OLDEST)/.built-$(call build_of,$(OLDEST))
 docs: .venv/docs/.ready
 	.venv/docs/bin/sphinx-build -q -W --keep-going -b html docs build/docs
 
+bench: bench/.venv/.built-compiled $(BENCH_PEER)
+	@bench/.venv/bin/python -m bench $(if $(QUICK),--quick) --rows='$(ROWS)'
+
+memory: bench/.venv/.built-compiled
+	@bench/.venv/bin/python -m bench.memory --check
+
 build: $(TESTED)
 
 clean:
-	rm -rf .venv build dist src/*.egg-info .coverage* .hypothesis .*_cache docs/_build tests/interop/node_modules
-	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv bench/.venv bench/node_modules build dist src/*.egg-info .coverage* .hypothesis .*_cache docs/_build tests/interop/node_modules
+	find bench src tests tools -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
 
 # An environment has a Python and a group of requirements from pyproject.toml.
@@ -66,12 +76,22 @@ clean:
 .venv/check/.ready: GROUP = check
 .venv/docs/.ready: GROUP = docs
 
+define environment
+@echo 'making $(@D) with $(INTERPRETER)'
+@$(INTERPRETER) -m venv $(@D)
+@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint tools/constraints.txt pip
+@$(@D)/bin/python -m pip install --quiet --constraint tools/constraints.txt --group $(GROUP)
+@touch $@
+endef
+
 .venv/%/.ready: pyproject.toml tools/constraints.txt
-	@echo 'making $(@D) with $(INTERPRETER)'
-	@$(INTERPRETER) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint tools/constraints.txt pip
-	@$(@D)/bin/python -m pip install --quiet --constraint tools/constraints.txt --group $(GROUP)
-	@touch $@
+	$(environment)
+
+# What is measured needs a Python that was compiled with optimisations.
+bench/.venv/.ready: INTERPRETER = $(shell $(PYTHON) tools/pythons.py --fastest)
+bench/.venv/.ready: GROUP = bench
+bench/.venv/.ready: pyproject.toml tools/constraints.txt
+	$(environment)
 
 # Installed from the checkout; compiled modules stand beside their sources, for
 # each Python under another name.
@@ -84,11 +104,17 @@ endef
 .venv/%/.built-compiled: .venv/%/.ready $(CORE)
 	$(call install,compiled)
 
+bench/.venv/.built-compiled: bench/.venv/.ready $(CORE)
+	$(call install,compiled)
+
 .venv/%/.built-pure: .venv/%/.ready $(CORE)
 	$(call install,pure)
 
 tests/interop/node_modules/.package-lock.json: tests/interop/package-lock.json
 	@cd tests/interop && npm ci --silent && touch node_modules/.package-lock.json || test "$$CI" != true
+
+bench/node_modules/.package-lock.json: bench/package-lock.json
+	@cd bench && npm ci --silent --ignore-scripts && touch node_modules/.package-lock.json || echo 'npm failed: nothing on Node.js is measured'
 
 # Environments are made once, not thrown away as by-products.
 .SECONDARY:

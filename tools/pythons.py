@@ -17,7 +17,15 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Python", "candidates", "choose", "compiles", "examine", "main"]
+__all__ = [
+    "Python",
+    "candidates",
+    "choose",
+    "compiles",
+    "examine",
+    "fastest",
+    "main",
+]
 
 OLDEST_SUPPORTED = (3, 11)
 
@@ -32,6 +40,9 @@ print(json.dumps({
     "has_gil": not sysconfig.get_config_var("Py_GIL_DISABLED"),
     "has_venv": importlib.util.find_spec("ensurepip") is not None,
     "headers": sysconfig.get_path("include"),
+    # A distribution's own Python is optimised, though it does not say so.
+    "is_optimised": sys.base_prefix == "/usr"
+    or "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
 }))
 """
 
@@ -44,11 +55,13 @@ class Python(NamedTuple):
         version: Major, minor and micro version.
         path: The executable, never one of a virtual environment.
         headers: The folder where ``Python.h`` should be.
+        is_optimised: Whether it was compiled with profile-guided optimisation.
     """
 
     version: tuple[int, int, int]
     path: str
     headers: str
+    is_optimised: bool = False
 
     @property
     def minor(self) -> tuple[int, int]:
@@ -103,7 +116,8 @@ def examine(path: str) -> Python | None:
     version = tuple(portrait["version"])
     if not fit or version[:2] < OLDEST_SUPPORTED:
         return None
-    return Python(version, portrait["path"], portrait["headers"])
+    optimised = portrait["is_optimised"]
+    return Python(version, portrait["path"], portrait["headers"], optimised)
 
 
 def choose(pythons: list[Python]) -> list[Python]:
@@ -117,6 +131,14 @@ def choose(pythons: list[Python]) -> list[Python]:
             best[python.minor] = python
     ends = sorted({min(best), max(best)}) if best else []
     return [best[minor] for minor in ends]
+
+
+def fastest(pythons: list[Python]) -> Python | None:
+    """
+    Choose the Python to measure with: of those with headers, an optimised one.
+    """
+    ranked = sorted(pythons, key=lambda p: (not p.has_headers, not p.is_optimised))
+    return ranked[0] if ranked else None
 
 
 def compiles(python: Python, compiler: str) -> bool:
@@ -135,10 +157,15 @@ def compiles(python: Python, compiler: str) -> bool:
 
 def main() -> None:
     """
-    Print the Pythons to test on.
+    Print the Pythons to test on, or with ``--fastest`` the path of the one to
+    measure with.
     """
     examined = [examine(path) for path in candidates(dict(os.environ))]
-    chosen = choose([python for python in examined if python is not None])
+    found = [python for python in examined if python is not None]
+    if sys.argv[1:] == ["--fastest"] and (best := fastest(found)):
+        print(best.path)
+        return
+    chosen = choose(found)
     if not chosen:
         wanted = ".".join(map(str, OLDEST_SUPPORTED))
         sys.exit(f"no CPython {wanted} or newer with venv was found")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tools import pythons
-from tools.pythons import Python, candidates, choose, compiles, examine
+from tools.pythons import Python, candidates, choose, compiles, examine, fastest
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -50,6 +50,7 @@ def portrait(path, **changes):
         "has_gil": True,
         "has_venv": True,
         "headers": "",
+        "is_optimised": True,
         **changes,
     }
     return executable(path, f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
@@ -133,7 +134,7 @@ def test_examines_an_answer(tmp_path):
     """
     path = portrait(tmp_path / "python3")
 
-    assert Python((3, 12, 1), path, "") == examine(path)
+    assert Python((3, 12, 1), path, "", is_optimised=True) == examine(path)
 
 
 UNFIT = [
@@ -169,6 +170,32 @@ def test_knows_whether_modules_can_be_compiled(tmp_path, folder, compiler):
     assert not compiles(python((3, 11), headers=str(tmp_path)), compiler)
     assert not compiles(python((3, 11), headers=folder), "/bin/false")
     assert not compiles(python((3, 11), headers=folder), "/missing")
+
+
+def test_measures_with_an_optimised_one(folder):
+    """
+    If it can compile; otherwise with the first one that can.
+    """
+    bare = Python((3, 11, 0), "bare", "", is_optimised=True)
+    slow = Python((3, 12, 0), "slow", folder)
+    fast = Python((3, 13, 0), "fast", folder, is_optimised=True)
+
+    assert fast == fastest([bare, slow, fast])
+    assert slow == fastest([bare, slow])
+    assert bare == fastest([bare])
+    assert fastest([]) is None
+
+
+def test_prints_the_one_to_measure_with(monkeypatch, capsys):
+    """
+    Its path alone.
+    """
+    monkeypatch.setattr(sys, "argv", ["pythons.py", "--fastest"])
+    monkeypatch.setattr(pythons, "candidates", lambda _: [sys.executable])
+
+    pythons.main()
+
+    assert f"{sys._base_executable}\n" == capsys.readouterr().out
 
 
 def test_prints_what_the_makefile_reads():

@@ -27,6 +27,7 @@ from ..exceptions import (
 from ..frames import Frame, Opcode
 from .composing import Composer
 from .endpoint import Endpoint
+from .fragment import Fragment
 from .masking import copy_payload, decode_payload
 
 TYPE_CHECKING = False
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from .endpoint import MaskingKeys
 
-__all__ = ["Fragment", "Session"]
+__all__ = ["Session"]
 
 _OPEN = 1
 _CLOSING = 2
@@ -55,25 +56,10 @@ _NEVER = float("inf")
 # to this size in bytes; then they are dropped.
 _SPARE = 2**20
 
+# An empty queue keeps room for this many messages.
+_KEPT_SLOTS = 16
+
 _incremental_decoder = codecs.getincrementaldecoder("utf-8")
-
-
-class Fragment:
-    """
-    One frame of a fragmented message.
-
-    Attributes:
-        opcode: The opcode of the message: 1 for text, 2 for binary.
-        payload: The payload of the frame.
-        fin: Whether it is the last frame of the message.
-    """
-
-    __slots__ = ("fin", "opcode", "payload")
-
-    def __init__(self, opcode: int, payload: bytes, fin: bool) -> None:
-        self.opcode = opcode
-        self.payload = payload
-        self.fin = fin
 
 
 class Session(Composer):
@@ -111,6 +97,7 @@ class Session(Composer):
         "_first",
         "_halted_at",
         "_keepalive",
+        "_last",
         "_next_ping_at",
         "_owed_pong",
         "_pending",
@@ -159,9 +146,11 @@ class Session(Composer):
         self.close_due_at = _NEVER
         # Pings that wait for a pong: payload -> (who waits, when it was sent).
         self.pings: dict[bytes, tuple[Any, float]] | None = None
-        # Messages and fragments that nobody has taken yet, from _first on.
+        # Messages and fragments that nobody has taken yet: [_first:_last]. The
+        # list keeps its length, so that no memory moves for each message.
         self._queue: list[Any] = []
         self._first = 0
+        self._last = 0
         # Fragments taken from the queue whose message is not complete.
         self._assembly: list[Fragment] | None = None
         # The state of UTF-8 validation inside a fragmented text message.
@@ -208,7 +197,7 @@ class Session(Composer):
         """
         Queue a message or a fragment; halt when that was one too many.
         """
-        if 0 <= self.high <= len(self._queue) - self._first:
+        if 0 <= self.high <= self._last - self._first:
             if self.state != _OPEN:
                 # Full, and we are closing: look for the peer's close frame.
                 self._spare -= 64 + len(
@@ -219,7 +208,11 @@ class Session(Composer):
             elif not self.halted:
                 self.halted = True
                 self._halted_at = self.clock()
-        self._queue.append(item)
+        if self._last < len(self._queue):
+            self._queue[self._last] = item
+        else:
+            self._queue.append(item)
+        self._last += 1
 
     def receive_payload(self, head: int, opcode: int, payload: bytes) -> int:
         first = head & _OPCODE != 0
@@ -315,7 +308,7 @@ class Session(Composer):
 
     def accepts_close(self) -> bool:
         # A receiver that is about to be woken may still answer what came before.
-        return not self.hold_close or self._first >= len(self._queue)
+        return not self.hold_close or self._first >= self._last
 
     def receive_ping(self, payload: bytes) -> None:
         if self.congested:
@@ -362,7 +355,7 @@ class Session(Composer):
         """
         Tell whether a message waits to be taken, not only a piece of one.
         """
-        for item in self._queue[self._first :]:
+        for item in self._queue[self._first : self._last]:
             if type(item) is not Fragment or item.fin:
                 return True
         return False
@@ -392,7 +385,7 @@ class Session(Composer):
         """
         Tell whether messages or fragments wait to be taken.
         """
-        return self._first < len(self._queue)
+        return self._first < self._last
 
     def take_message(self, decode: object) -> object:
         """
@@ -406,7 +399,7 @@ class Session(Composer):
             UnicodeDecodeError: A binary message was to be decoded and is not
                 UTF-8. It is lost.
         """
-        while self._first < len(self._queue):
+        while self._first < self._last:
             item = self._take()
             if type(item) is str:
                 return item.encode() if decode is False else item
@@ -427,9 +420,11 @@ class Session(Composer):
         item = queue[first]
         queue[first] = None
         first += 1
-        if first == len(queue):
-            queue.clear()
+        if first == self._last:
             first = 0
+            self._last = 0
+            if len(queue) > _KEPT_SLOTS:
+                queue.clear()
         self._first = first
         return item
 
@@ -444,6 +439,7 @@ class Session(Composer):
             exc = TooManyFragments(self.max_fragments)
             self._queue.clear()
             self._first = 0
+            self._last = 0
             self._assembly = None
             self.fail_with(exc, 1009, "too many fragments")
             return None
@@ -464,7 +460,7 @@ class Session(Composer):
             if not self._assembly:
                 self._assembly = None
             return fragment
-        if self._first >= len(self._queue):
+        if self._first >= self._last:
             self.fail_now()
             return None
         item = self._take()
@@ -479,7 +475,7 @@ class Session(Composer):
         Tell whether kept input can be parsed further: see :meth:`unhalt`.
         """
         if self.halted:
-            return len(self._queue) - self._first <= self.low
+            return self._last - self._first <= self.low
         return self.hold_close and self._rest is not None
 
     def unhalt(self) -> None:

@@ -1,5 +1,6 @@
 cimport cython
 
+from .masking cimport copy_payload, mask_chunk
 from .sending cimport Sender
 
 cdef int _OPEN

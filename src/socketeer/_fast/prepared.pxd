@@ -1,6 +1,9 @@
+cimport cython
+
 cdef int _RSV1
 
 
+@cython.final
 cdef class PreparedMessage:
     cdef readonly int opcode
     cdef readonly bytes payload

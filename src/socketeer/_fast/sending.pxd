@@ -5,6 +5,7 @@ from .outbox cimport Outbox
 cdef int _KEY_BLOCK
 
 
+@cython.final
 cdef class MaskingKeys:
     cdef object _entropy
     cdef bytes _block

@@ -2,6 +2,8 @@ cimport cython
 
 from .composing cimport Composer
 from .endpoint cimport Endpoint
+from .fragment cimport Fragment
+from .masking cimport copy_payload, decode_payload
 
 cdef int _OPEN
 cdef int _CLOSING
@@ -14,12 +16,7 @@ cdef int _PONG_HEAD
 cdef int _TEXT_HEAD
 cdef double _NEVER
 cdef Py_ssize_t _SPARE
-
-
-cdef class Fragment:
-    cdef readonly int opcode
-    cdef readonly bytes payload
-    cdef readonly bint fin
+cdef Py_ssize_t _KEPT_SLOTS
 
 
 cdef class Session(Composer):
@@ -38,6 +35,7 @@ cdef class Session(Composer):
     cdef public dict pings
     cdef list _queue
     cdef Py_ssize_t _first
+    cdef Py_ssize_t _last
     cdef list _assembly
     cdef object _utf8
     cdef bint _checked

@@ -19,37 +19,45 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OlderArguments",
+    "OlderAttributes",
     "adapt_handler",
     "adapt_headers",
     "adapt_process_request",
-    "older_attribute",
     "overridden_process_request",
     "take_older_arguments",
 ]
 
-# Attributes of older connections: the path and the headers of the handshake.
-OLDER_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
-    "path": lambda connection: connection.request.path,
-    "request_headers": lambda connection: connection.request.headers,
-    "response_headers": lambda connection: connection.response.headers,
-    "open": lambda connection: connection.state == 1,
-    "closed": lambda connection: connection.state == 3,
-}
 
-
-def older_attribute(connection: Any, name: str) -> Any:
+class OlderAttribute:
     """
-    Return an attribute which connections had in older versions.
+    An attribute which connections had in older versions.
 
-    Raises:
-        AttributeError: They had none of that name.
+    It is found after an attribute that a program gave to a connection, and costs
+    those nothing who do not use it.
+
+    Args:
+        read: Returns its value, given the connection.
     """
-    older = OLDER_ATTRIBUTES.get(name)
-    if older is None:
-        raise AttributeError(
-            f"{type(connection).__name__!r} object has no attribute {name!r}"
-        )
-    return older(connection)
+
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        self.read = read
+
+    def __get__(self, connection: Any, owner: object) -> Any:
+        return self if connection is None else self.read(connection)
+
+
+class OlderAttributes:
+    """
+    The attributes which connections had in older versions.
+    """
+
+    __slots__ = ()
+
+    path = OlderAttribute(lambda connection: connection.request.path)
+    request_headers = OlderAttribute(lambda connection: connection.request.headers)
+    response_headers = OlderAttribute(lambda connection: connection.response.headers)
+    open = OlderAttribute(lambda connection: connection.state == 1)
+    closed = OlderAttribute(lambda connection: connection.state == 3)
 
 
 def adapt_handler(handler: Callable[..., Any]) -> Callable[[Any], Any]:

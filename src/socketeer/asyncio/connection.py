@@ -17,7 +17,6 @@ from ..extensions.permessage_deflate import PerMessageDeflate
 from ..frames import CloseCode, Frame, Opcode
 from ..protocol import CLIENT, OPEN, Protocol
 from ..utils import setting
-from . import compatibility
 from ._cellar import (
     Connected,
     Link,
@@ -29,6 +28,7 @@ from ._cellar import (
     wait_until_sendable,
 )
 from .attributes import Attributes
+from .compatibility import OlderAttributes
 from .messages import check_overflow, prepare
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def watermarks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, 
     return min(high, sys.maxsize), min(low, sys.maxsize)
 
 
-class Connection(Attributes):
+class Connection(Attributes, OlderAttributes):
     """
     An open WebSocket connection of either side.
 
@@ -149,12 +149,6 @@ class Connection(Attributes):
 
     def __repr__(self) -> str:
         return f"<{type(self).__qualname__} {self.state.name} at {id(self):#x}>"
-
-    def __getattr__(self, name: str) -> Any:
-        """
-        Look for an attribute of older versions.
-        """
-        return compatibility.older_attribute(self, name)
 
     # Life.
 

@@ -290,4 +290,4 @@ def test_work_is_left_to_subclasses(core):
     The base class has none.
     """
     with pytest.raises(NotImplementedError):
-        core.aio.awaitable.Awaitable(None).send(None)
+        core.aio.awaitable.Awaitable().send(None)

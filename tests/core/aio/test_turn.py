@@ -5,6 +5,7 @@ Turns: who runs when data arrives, and when what is sent is written.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import contextvars
 import itertools
@@ -352,6 +353,9 @@ def test_a_loop_that_takes_no_attributes(core):
 
     class Loop:
         __slots__ = ()
+
+        def create_future(self):
+            return concurrent.futures.Future()
 
     loop = Loop()
 

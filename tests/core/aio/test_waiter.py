@@ -18,7 +18,23 @@ number = contextvars.ContextVar("number", default=0)
 
 @pytest.fixture
 async def waiter(core):
-    return core.aio.waiter.Waiter(asyncio.get_running_loop())
+    return core.aio.waiter.new_waiter(asyncio.get_running_loop())
+
+
+def wake_soon(waiter):
+    """
+    Wake whoever waits in the next turn of the loop.
+    """
+    waiter.wake()
+
+
+def wake_now(waiter):
+    """
+    Wake whoever waits before this returns.
+    """
+    finished = asyncio.get_running_loop().create_future()
+    finished.set_result(None)
+    waiter.wake_now(finished)
 
 
 class Until:
@@ -72,7 +88,7 @@ async def test_waking_now_runs_the_task_at_once_in_its_context(waiter):
     await start(waiter, log, context)
 
     def wake():
-        waiter.wake_now()
+        wake_now(waiter)
         return list(log)
 
     assert [7] == await call_in_loop(wake)
@@ -89,7 +105,7 @@ async def test_a_context_in_use_makes_the_task_wait_its_turn(waiter):
     task = await start(waiter, log, context)
 
     def wake():
-        context.run(waiter.wake_now)
+        context.run(wake_now, waiter)
         return list(log)
 
     assert [] == await call_in_loop(wake)
@@ -97,12 +113,12 @@ async def test_a_context_in_use_makes_the_task_wait_its_turn(waiter):
     assert [7] == log
 
 
-@pytest.mark.parametrize("method", ["wake", "wake_now"])
-async def test_waking_before_the_task_waits(waiter, method):
+@pytest.mark.parametrize("wake", [wake_soon, wake_now])
+async def test_waking_before_the_task_waits(waiter, wake):
     """
     A waiter that was woken already lets its task go on in the next turn.
     """
-    getattr(waiter, method)()
+    wake(waiter)
 
     await asyncio.wait_for(Until(waiter), 5)
 
@@ -110,8 +126,8 @@ async def test_waking_before_the_task_waits(waiter, method):
     assert not waiter.cancelled()
 
 
-@pytest.mark.parametrize("method", ["wake", "wake_now"])
-async def test_waking_twice(waiter, method):
+@pytest.mark.parametrize("wake", [wake_soon, wake_now])
+async def test_waking_twice(waiter, wake):
     """
     The second call does nothing.
     """
@@ -119,7 +135,7 @@ async def test_waking_twice(waiter, method):
     task = await start(waiter, log)
 
     waiter.wake()
-    getattr(waiter, method)()
+    wake(waiter)
     await task
 
     assert [0] == log
@@ -137,14 +153,14 @@ async def test_a_waiter_that_was_woken_cannot_be_cancelled(waiter):
     assert waiter.exception() is None
 
 
-@pytest.mark.parametrize("method", ["wake", "wake_now"])
-async def test_a_cancelled_waiter_cannot_be_woken(waiter, method):
+@pytest.mark.parametrize("wake", [wake_soon, wake_now])
+async def test_a_cancelled_waiter_cannot_be_woken(waiter, wake):
     """
     The first of the two wins, and the cancellation keeps its message.
     """
     assert not waiter.done()
     assert waiter.cancel("why")
-    getattr(waiter, method)()
+    wake(waiter)
 
     assert waiter.cancelled()
     assert waiter.done()

@@ -16,7 +16,7 @@ import warnings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from typing import Any
+    from typing import Any, Self
 
 __all__ = ["Awaitable"]
 
@@ -46,15 +46,25 @@ class Awaitable:
     __slots__ = ("argument", "extra", "inner", "link", "option", "resumed", "stage")
 
     # Each subclass knows what its link and its arguments are.
-    def __init__(self, link: Any) -> None:
-        self.link = link
-        self.argument: Any = None
-        self.option: Any = None
-        self.extra: Any = None
-        # A coroutine, once the rest was left to one.
-        self.inner: Any = None
+    link: Any
+    argument: Any
+    option: Any
+    extra: Any
+    # A coroutine, once the rest was left to one.
+    inner: Any
+    stage: int
+    resumed: bool
+
+    def __new__(cls) -> Self:
+        self = object.__new__(cls)
+        self.link = None
+        self.argument = None
+        self.option = None
+        self.extra = None
+        self.inner = None
         self.stage = _FRESH
         self.resumed = False
+        return self
 
     # For subclasses.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Mapping
 
-from .waiter import Waiter
+from .waiter import new_waiter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .link import Link
+    from .waiter import Waiter
 
 __all__ = ["drain", "send_after", "send_fragments", "wait_until_sendable"]
 
@@ -29,7 +30,7 @@ async def drain(link: Link) -> None:
         ConnectionClosed: The connection was lost meanwhile.
     """
     if link.is_paused():
-        waiter = Waiter(link.turn.loop)
+        waiter = new_waiter(link.turn.loop)
         link.add_drainer(waiter)
         await _Suspension(waiter)
         if link.lost:

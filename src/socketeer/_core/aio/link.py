@@ -210,7 +210,7 @@ class Link(Member):
             return False
         turn.cork(self)
         try:
-            waiter.wake_now()
+            waiter.wake_now(turn.finished)
         finally:
             turn.uncork()
         return True

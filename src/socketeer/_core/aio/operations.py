@@ -11,7 +11,8 @@ from ...exceptions import ConcurrencyError, ConnectionClosedOK
 from .awaitable import Awaitable
 from .fragments import send_after, send_fragments
 from .link import Link
-from .waiter import Waiter
+from .method import method
+from .waiter import new_waiter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...typing import Data, DataLike
-    from ..session import Fragment
+    from ..fragment import Fragment
 
 __all__ = ["Connected", "receive_fragment"]
 
@@ -76,7 +77,7 @@ class Receive(Awaitable):
             link.receiver = None
             self.raise_closed(link)
         link.receiver = self
-        waiter = Waiter(link.turn.loop)
+        waiter = new_waiter(link.turn.loop)
         link.waiter = waiter
         return self.suspend(waiter)
 
@@ -84,8 +85,10 @@ class Receive(Awaitable):
         """
         Take a message, or return :obj:`None`.
         """
-        try:
+        if self.argument is not True:
             return link.take_message(self.argument)
+        try:
+            return link.take_message(True)
         except UnicodeDecodeError as exc:
             link.fail_with(exc, 1007, "invalid UTF-8")
             return None
@@ -181,7 +184,7 @@ class Send(Awaitable):
         turn = link.turn
         turn.spend(len(message))
         if link.congested:
-            waiter = Waiter(turn.loop)
+            waiter = new_waiter(turn.loop)
             link.add_drainer(waiter)
             return self.suspend(waiter)
         if turn.budget <= 0:
@@ -216,6 +219,7 @@ class Connected:
     def __init__(self, link: Link) -> None:
         self._link = link
 
+    @method
     def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]:
         """
         Receive the next message.
@@ -245,6 +249,7 @@ class Connected:
         """
         return make_receive(self._link, decode)
 
+    @method
     def send(
         self,
         message: DataLike | Iterable[DataLike] | AsyncIterable[DataLike],
@@ -294,7 +299,8 @@ def make_receive(link: Link, decode: object) -> Receive:
     """
     Make the awaitable of ``recv()``.
     """
-    receive = Receive(link)
+    receive = Receive.__new__(Receive)
+    receive.link = link
     receive.argument = decode
     return receive
 
@@ -303,7 +309,9 @@ def make_anext(link: Link) -> Anext:
     """
     Make the awaitable of ``__anext__()``.
     """
-    return Anext(link)
+    anext_ = Anext.__new__(Anext)
+    anext_.link = link
+    return anext_
 
 
 def receive_fragment(link: Link, going_on: bool) -> Coroutine[Any, Any, Fragment]:
@@ -314,7 +322,8 @@ def receive_fragment(link: Link, going_on: bool) -> Coroutine[Any, Any, Fragment
         link: The link of the connection.
         going_on: Whether the caller received the fragments before it.
     """
-    receive = ReceiveFragment(link)
+    receive = ReceiveFragment.__new__(ReceiveFragment)
+    receive.link = link
     receive.argument = going_on
     return receive
 
@@ -323,7 +332,8 @@ def make_send(link: Link, message: object, text: object, compress: object) -> Se
     """
     Make the awaitable of ``send()``.
     """
-    send = Send(link)
+    send = Send.__new__(Send)
+    send.link = link
     send.argument = message
     send.option = text
     send.extra = compress

@@ -15,8 +15,9 @@ deadlines of all connections, behind a single timer.
 from __future__ import annotations
 
 import heapq
-from asyncio import current_task
+from asyncio import current_task, tasks
 from time import monotonic
+from types import BuiltinFunctionType
 
 from ..outbox import Outbox
 from ..session import Session
@@ -25,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, TimerHandle
     from collections.abc import Callable
+    from typing import Any
 
     from ..endpoint import MaskingKeys
 
@@ -45,6 +47,14 @@ _MAX_SPARES = 32
 
 # Deadlines may be served this late, in seconds, so that many share a wake-up.
 _TOLERANCE = 0.001
+
+# Tells which task a loop runs. Before Python 3.12, asyncio's own function is an
+# interpreted one around this.
+_running_task = (
+    current_task
+    if isinstance(current_task, BuiltinFunctionType)
+    else vars(tasks)["_current_tasks"].get
+)
 
 
 class Member(Session):
@@ -138,6 +148,7 @@ class Turn:
         corked: The member whose task is being woken, or :obj:`None`.
         number: Counts turns.
         budget: What is left for the running task.
+        finished: A future that is done: tells a task to go on.
         stops_at_errors: Whether the loop stops watching a socket that has an error,
             even if there is something to read first, as libuv does.
     """
@@ -145,6 +156,7 @@ class Turn:
     __slots__ = (
         "_dirty",
         "_ends_soon",
+        "_spare_count",
         "_spares",
         "_timer",
         "_timer_at",
@@ -152,6 +164,7 @@ class Turn:
         "budget",
         "buffer",
         "corked",
+        "finished",
         "loop",
         "number",
         "stops_at_errors",
@@ -163,9 +176,13 @@ class Turn:
         self.corked: Member | None = None
         self.number = 1
         self.budget = _BUDGET
+        self.finished = loop.create_future()
+        self.finished.set_result(None)
         self.stops_at_errors = type(loop).__module__.startswith("uvloop")
         self._dirty: list[Member] = []
-        self._spares: list[Outbox] = []
+        # Slots, of which the first _spare_count are filled.
+        self._spares: list[Any] = [None] * _MAX_SPARES
+        self._spare_count = 0
         self._ends_soon = False
         self._timetable: list[Deadline] = []
         self._timer: TimerHandle | None = None
@@ -177,8 +194,9 @@ class Turn:
         """
         Return an empty outbox.
         """
-        if self._spares:
-            return self._spares.pop()
+        if self._spare_count:
+            self._spare_count -= 1
+            return self._spares[self._spare_count]
         return Outbox()
 
     def give_outbox(self, outbox: Outbox) -> None:
@@ -186,8 +204,9 @@ class Turn:
         Take an outbox back.
         """
         outbox.clear()
-        if len(self._spares) < _MAX_SPARES:
-            self._spares.append(outbox)
+        if self._spare_count < _MAX_SPARES:
+            self._spares[self._spare_count] = outbox
+            self._spare_count += 1
 
     def mark(self, member: Member) -> None:
         """
@@ -234,7 +253,7 @@ class Turn:
         """
         Tell whether a task can be run from here: none is running.
         """
-        return self.corked is None and current_task(self.loop) is None
+        return self.corked is None and _running_task(self.loop) is None
 
     def cork(self, member: Member) -> None:
         """

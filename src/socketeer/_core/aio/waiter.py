@@ -1,5 +1,7 @@
 """
 What a task waits on: a future with one waiting task, which can be woken at once.
+
+This is the portable twin of ``_fast/aio/waiter.pyx``; both must behave alike.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ from .context import run_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from asyncio import AbstractEventLoop, Future
     from collections.abc import Callable
     from contextvars import Context
     from typing import Any
 
-__all__ = ["Waiter"]
+__all__ = ["Waiter", "new_waiter"]
 
 _WAITING = 0
 _WOKEN = 1
@@ -57,12 +59,16 @@ class Waiter:
             self._state = _WOKEN
             self._schedule()
 
-    def wake_now(self) -> None:
+    def wake_now(self, finished: Future[None]) -> None:
         """
         Let the task go on before this method returns, in the task's context.
 
         To be called when no task is running and as the last act of a callback:
         anything may have happened when it returns.
+
+        Args:
+            finished: A future that is done. The task is woken with it instead of
+                the waiter: asyncio reads its own futures without calling methods.
         """
         if self._state != _WAITING:
             return
@@ -72,7 +78,7 @@ class Waiter:
         if callback is None:
             return
         self._callback = None
-        if not run_in(context, callback, self):
+        if not run_in(context, callback, finished):
             # Somebody runs in this very context: the task waits its turn.
             self._loop.call_soon(callback, self, context=context)
 
@@ -150,3 +156,10 @@ class Waiter:
         Like :meth:`result`: there is no other exception.
         """
         self.result()
+
+
+def new_waiter(loop: AbstractEventLoop) -> Waiter:
+    """
+    Return a waiter for the task that runs.
+    """
+    return Waiter(loop)

@@ -21,9 +21,6 @@ cdef enum:
 cdef class Awaitable:
     __qualname__ = "Awaitable"
 
-    def __init__(self, link):
-        self.link = link
-
     cdef object step(self):
         raise NotImplementedError
 

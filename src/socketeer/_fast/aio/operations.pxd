@@ -3,7 +3,7 @@ cimport cython
 from .awaitable cimport Awaitable
 from .link cimport Link
 from .turn cimport Turn
-from .waiter cimport Waiter
+from .waiter cimport Waiter, new_waiter
 
 cdef int _OPEN
 
@@ -45,7 +45,11 @@ cdef class Connected:
 @cython.locals(receive=Receive)
 cdef object make_receive(Link link, object decode)
 
+@cython.locals(anext_=Anext)
 cdef object make_anext(Link link)
+
+@cython.locals(receive=ReceiveFragment)
+cpdef object receive_fragment(Link link, bint going_on)
 
 @cython.locals(send=Send)
 cdef object make_send(Link link, object message, object text, object compress)

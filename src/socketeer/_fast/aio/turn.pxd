@@ -22,20 +22,24 @@ cdef class Member(Session):
     cpdef resume_writing(self)
 
 
+@cython.final
 cdef class Deadline:
     cdef public double at
     cdef public Member member
 
 
+@cython.final
 cdef class Turn:
     cdef readonly object loop
     cdef readonly bytearray buffer
     cdef public Member corked
     cdef public long long number
     cdef public Py_ssize_t budget
+    cdef readonly object finished
     cdef readonly bint stops_at_errors
     cdef list _dirty
     cdef list _spares
+    cdef Py_ssize_t _spare_count
     cdef bint _ends_soon
     cdef list _timetable
     cdef object _timer

@@ -1,19 +1,19 @@
-from .context cimport run_in
-
-cdef int _WAITING
-cdef int _WOKEN
-cdef int _CANCELLED
+cimport cython
 
 
+@cython.final
 cdef class Waiter:
-    cdef public bint _asyncio_future_blocking
+    cdef void *_call
     cdef object _loop
     cdef object _callback
     cdef object _context
     cdef object _message
     cdef int _state
+    cdef bint _blocking
 
     cpdef wake(self)
-    cpdef wake_now(self)
+    cpdef wake_now(self, object finished)
     cdef _schedule(self)
 
+
+cpdef Waiter new_waiter(object loop)

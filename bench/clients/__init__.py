@@ -1,0 +1,3 @@
+"""
+The clients that are compared; each module is a program.
+"""

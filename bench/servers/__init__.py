@@ -1,0 +1,3 @@
+"""
+The servers that are compared; each module is a program.
+"""

@@ -1,0 +1,3 @@
+cdef class Method:
+    cdef void *_call
+    cdef readonly object __wrapped__

@@ -1,0 +1,3 @@
+"""
+The benchmarks measure what they say.
+"""

@@ -1,0 +1,169 @@
+"""
+The other programs in C and Python, and how rows are measured.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from bench import natives
+from bench.machine import describe
+from bench.measuring import Bench, judged
+from bench.model import Kind, Row, Settings, Subject
+from bench.processes import MeasuringError, Server, cores, last_line
+from bench.rows import CLIENT, HANDSHAKES, IMPORT, server
+from socketeer.asyncio.client import connect
+
+TINY = Settings(
+    rounds=1,
+    seconds=0.2,
+    warmup=0.0,
+    memory_rounds=1,
+    memory_connections=10,
+    idle_connections=20,
+    idle_interval=0.05,
+)
+
+ECHO = Row("echo", "Echo", Kind.ECHO, (server("socketeer", loop="asyncio"),), ())
+
+
+@pytest.fixture
+def bench(programs):
+    said = []
+    bench = Bench(TINY, sys.executable, said.append)
+    bench.said = said
+    yield bench
+    bench.close()
+
+
+def only_ours(row):
+    return replace(row, subjects=row.subjects[:1], connections=2)
+
+
+@pytest.mark.anyio
+async def test_the_echo_server_in_c_echoes(echo_server):
+    """
+    It speaks to our client: messages of all sizes, text, pings, closing.
+    """
+    messages = ["", "text", b"\x00\xff" * 100, "x" * 70_000]
+    uri = f"ws://127.0.0.1:{echo_server}/"
+    async with connect(uri, compression=None) as client:
+        for message in messages:
+            await client.send(message)
+        echoes = [await client.recv() for _ in messages]
+        await (await client.ping())
+
+    assert messages == echoes
+    assert 1000 == client.close_code
+
+
+@pytest.mark.parametrize(
+    "row", [ECHO, CLIENT, HANDSHAKES, IMPORT], ids=lambda r: r.name
+)
+def test_a_row_is_measured(bench, row):
+    """
+    Each kind gives a figure above nought for each round.
+    """
+    if row.subjects[0].command[-1] == "uvloop":
+        pytest.importorskip("uvloop")
+    samples = bench.measure(only_ours(row))
+
+    assert ["socketeer"] == list(samples)
+    assert [True] == [sample["value"] > 0 for sample in samples["socketeer"]]
+
+
+def test_idle_connections_are_pinged_while_the_processor_is_watched(bench):
+    """
+    What was measured is told beside the figure.
+    """
+    ours = server("socketeer", "--keepalive", "{interval}", loop="asyncio")
+    samples = bench.measure(Row("idle", "Idle", Kind.CPU, (ours,), ()))
+
+    (sample,) = samples["socketeer"]
+    assert sample["value"] > 0
+    assert (20, 0.05) == (sample["connections"], sample["interval"])
+    assert sample["pings"] >= 20
+
+
+def test_without_node_its_servers_are_left_out(bench, monkeypatch):
+    """
+    Somebody says so.
+    """
+    monkeypatch.setenv("PATH", "/nonexistent")
+    row = replace(ECHO, subjects=(*ECHO.subjects, Subject("ws", ("node", "ws.mjs"))))
+
+    possible = bench.possible(row)
+
+    assert ECHO.subjects == tuple(possible)
+    assert ["echo: Node.js is missing; its servers are left out"] == bench.said
+
+
+def test_without_openssl_nothing_is_measured_over_tls(bench, monkeypatch):
+    """
+    The message names Debian's package.
+    """
+    monkeypatch.setattr("bench.measuring.has_tls", lambda: False)
+
+    samples = bench.measure(replace(ECHO, load=("--tls",)))
+
+    assert {} == samples
+    assert "libssl-dev" in bench.said[0]
+
+
+def test_a_server_that_does_not_start_is_an_error():
+    """
+    Its output tells why.
+    """
+    command = (sys.executable, "-c", "raise SystemExit('no')")
+
+    with pytest.raises(MeasuringError, match="ours does not listen; its output: no"):
+        Server("ours", command, cores()[0])
+
+
+def test_a_run_without_messages_is_an_error():
+    """
+    It is no figure of nought.
+    """
+    with pytest.raises(MeasuringError, match="no message came back"):
+        judged(Kind.ECHO, {"messages": 0})
+
+
+def test_output_without_json_is_an_error():
+    """
+    A program that printed something else did not do its work.
+    """
+    with pytest.raises(MeasuringError, match="no JSON in 'hello'"):
+        last_line("hello")
+
+
+def test_a_refused_source_is_an_error(monkeypatch, tmp_path):
+    """
+    The compiler's words are shown.
+    """
+    monkeypatch.setenv("CC", "false")
+
+    with pytest.raises(natives.CompilerError, match="failed"):
+        natives.build("loadgen", folder=tmp_path)
+
+
+def test_a_missing_compiler_is_an_error(monkeypatch, tmp_path):
+    """
+    It is named.
+    """
+    monkeypatch.setenv("CC", "/nonexistent/cc")
+
+    with pytest.raises(natives.CompilerError, match="no C compiler: "):
+        natives.build("loadgen", folder=tmp_path)
+
+
+def test_the_machine_is_described():
+    """
+    A reader learns where, when and with what.
+    """
+    about = describe(quick=True)
+
+    assert "quick" == about["run"]
+    assert {"date", "processor", "system", "python", "websockets"} <= about.keys()

@@ -1,0 +1,65 @@
+"""
+How the bytes of a connection add up; ``make memory`` checks all limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from bench.memory import MARGIN, look_inside, parts
+from bench.processes import resident
+from bench.rows import server
+from socketeer import core_implementation
+
+# Bytes per idle connection with a waiting handler, as Python counts them and as
+# the system does: what was measured last. To be lowered whenever it shrinks.
+ALLOCATED = {"fast": 11_000, "pure": 16_000}
+RESIDENT = {"fast": 11_300, "pure": 16_500}
+
+CONNECTIONS = 100
+
+
+class Thing:
+    """
+    Has something for itself and something in common.
+    """
+
+    def __init__(self, hub, own):
+        self.own = own
+        self.hub = hub
+        hub.append(self)
+
+
+def test_parts_are_what_one_has_for_itself():
+    """
+    Not what is shared, nor what belongs to others of its kind.
+    """
+    hub = [bytearray(1000)]
+    one, another, _third = (Thing(hub, bytearray(n)) for n in (10, 20, 30))
+
+    found = {part.name: part for part in parts(one, another)}
+
+    expected = ("bytearray", 1, sys.getsizeof(one.own))
+    assert expected == tuple(found["bytearray"])
+    assert not {"Thing", "list"} & found.keys()
+
+
+def test_allocated_memory_of_a_connection_is_bounded(programs):
+    """
+    With a margin of a tenth; its objects explain most of it.
+    """
+    found, traced = asyncio.run(look_inside(CONNECTIONS))
+
+    assert traced <= ALLOCATED[core_implementation] * MARGIN
+    total = sum(part.size for part in found)
+    assert 0.6 * traced < total < 1.2 * traced
+
+
+def test_resident_memory_of_a_connection_is_bounded(programs):
+    """
+    With a margin of a tenth, and one page for each run of the allocator.
+    """
+    grown = resident(server("socketeer", loop="asyncio").command, 5 * CONNECTIONS)
+
+    assert 1000 < grown <= RESIDENT[core_implementation] * MARGIN + 1000
