@@ -227,6 +227,31 @@ async def test_a_token_is_a_bearer():
     assert "['Bearer abc']\n" == output
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:{}", None])
+async def test_a_proxy_is_asked(proxy, monkeypatch):
+    """
+    That of `--proxy`, or that of the environment.
+    """
+    asked = []
+
+    async def answer(reader, writer):
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        if proxy is None:
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+            monkeypatch.setenv("no_proxy", "")
+        options = {"proxy": proxy and proxy.format(port)}
+        assert (1, "") == await run_filter("ws://test.invalid/", target=options)
+
+    assert [b"CONNECT test.invalid:80 HTTP/1.1\r\n"] == asked
+
+
 @contextlib.contextmanager
 def no_delays(monkeypatch):
     """

@@ -54,19 +54,21 @@ async def test_the_program_ends_with_its_reader(environment):
     `socketeer URI | head -1`, with a terminal or anything else as input that
     does not end.
     """
+    reader, writer = os.pipe()
     async with talking() as uri:
         process = await asyncio.create_subprocess_exec(
             *[sys.executable, "-m", "socketeer", uri],
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=writer,
             env=environment,
-            limit=100,
         )
+        os.close(writer)
         process.stdin.write(b"one\n")
-        assert b"one\n" == await process.stdout.readline()
-        process._transport.get_pipe_transport(1).close()
+        assert b"one\n" == await asyncio.to_thread(os.read, reader, 100)
+        os.close(reader)
         process.stdin.write(b"two\n")
-        assert ExitStatus.NO_READER == await process.wait()
+        await process.communicate()
+        assert ExitStatus.NO_READER == process.returncode
 
 
 @contextlib.asynccontextmanager
@@ -89,7 +91,8 @@ async def server_process(environment, *arguments, cwd=None):
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        # To the end of its pipes, too, which workers may still hold.
+        await process.communicate()
 
 
 async def first_word(uri):
