@@ -4,6 +4,8 @@ What a connection tells about itself.
 
 from __future__ import annotations
 
+import logging
+import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 from ..exceptions import ConnectionClosed, InvalidState
@@ -25,8 +27,9 @@ class Attributes(Connected):
     The public attributes of a connection.
     """
 
-    __slots__ = ("_protocol", "_request", "_response", "_write_limit")
+    __slots__ = ("_logger", "_protocol", "_request", "_response", "_write_limit")
 
+    _logger: LoggerLike | None
     _protocol: Protocol
     _request: Request | None
     _response: Response | None
@@ -45,17 +48,37 @@ class Attributes(Connected):
         Logger of the connection; its records have the connection, as a weak
         reference, in an attribute ``websocket``.
         """
-        return self._protocol.logger
+        if self._logger is None:
+            self._logger = self._make_logger()
+        return self._logger
 
     @logger.setter
     def logger(self, logger: LoggerLike) -> None:
-        self._protocol.logger = logger
+        self._logger = logger
+
+    def _make_logger(self) -> LoggerLike:
+        """
+        Return the logger of the side, as the connection's.
+        """
+        return logging.LoggerAdapter(
+            cast("logging.Logger", self._protocol.logger),
+            {"websocket": weakref.proxy(self)},
+        )
+
+    def _log(self, level: int, *args: Any, exc_info: Any = None) -> None:
+        """
+        Log something; an idle connection keeps no logger for that.
+        """
+        logger = self._logger or self._protocol.logger
+        if logger.isEnabledFor(level):
+            (self._logger or self._make_logger()).log(level, *args, exc_info=exc_info)
 
     @property
     def protocol(self) -> Protocol:
         """
         View of the protocol's state: what was negotiated and how it ended.
         """
+        self._protocol.logger = self.logger
         return self._protocol
 
     @property

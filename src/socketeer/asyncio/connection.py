@@ -9,8 +9,7 @@ import codecs
 import logging
 import os
 import sys
-import weakref
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..extensions.permessage_deflate import PerMessageDeflate
@@ -132,9 +131,8 @@ class Connection(Attributes, OlderAttributes):
         high, low = watermarks(write_limit)
         self._write_limit = (sys.maxsize, 0) if high < 0 else (high, low)
         self._protocol = protocol
-        protocol.logger = logging.LoggerAdapter(
-            cast("logging.Logger", protocol.logger), {"websocket": weakref.proxy(self)}
-        )
+        self._logger = None
+        protocol.logger = self.logger
         self._request = None
         self._response = None
         if protocol.debug:
@@ -167,7 +165,22 @@ class Connection(Attributes, OlderAttributes):
             link.reserved_bits = 0x70
         if protocol.debug:
             self.logger.debug("= connection is OPEN")
+        else:
+            self._slim_down()
         link.open()
+
+    def _slim_down(self) -> None:
+        """
+        Let go of what can be made again and what few connections need again.
+        """
+        protocol = self._protocol
+        logger = self._logger
+        if type(logger) is logging.LoggerAdapter and protocol.logger is logger:
+            protocol.logger = logger.logger
+            self._logger = None
+        for message in (self._request, self._response):
+            if message is not None:
+                message.headers.pack()
 
     def _connection_lost(self, exc: Exception | None) -> None:
         """

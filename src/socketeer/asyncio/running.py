@@ -205,7 +205,7 @@ class Server:
             quiet = _is_own_end(exc, link)
         if quiet:
             # Its own connection was closed: that happens every day.
-            connection.logger.info("connection handler ended: %s", exc)
+            connection._log(logging.INFO, "connection handler ended: %s", exc)
         else:
             connection.logger.error("connection handler failed", exc_info=exc)
 

@@ -89,8 +89,8 @@ class ServerConnection(Connection):
         self.server.start_handler(self)
 
     def _connection_lost(self, exc: Exception | None) -> None:
-        if self.protocol.handshake_exc is None:
-            self.logger.info("connection closed")
+        if self._protocol.handshake_exc is None:
+            self._log(logging.INFO, "connection closed")
         self.server.forget(self)
 
 
