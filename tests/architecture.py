@@ -30,7 +30,11 @@ GROUND = {
     "version",
 }
 FIRST_FLOOR = {
+    "_addresses",
     "_frame_endpoint",
+    "_reconnection",
+    "_redirection",
+    "_tls",
     "auth",
     "client",
     "extensions",
@@ -83,10 +87,21 @@ MAY_SEE_OUTSIDE = {
     ("protocol", "uuid"),
     # Responses carry a ``Date``; the public interface has no argument for it.
     ("server", "email.utils"),
+    # Delays that a client waits have chance in them; the public interface has no
+    # argument for it, and ours is optional.
+    ("_reconnection", "random"),
+    # The rooms share one TLS context, which is made of files and does no I/O.
+    ("_tls", "ssl"),
 }
 
 # Imports inside functions, as (module, imported), each with a reason.
-MAY_IMPORT_LATE: set[tuple[str, str]] = set()
+MAY_IMPORT_LATE: set[tuple[str, str]] = {
+    # Takes longer than all of Socketeer, and servers never need it.
+    ("proxy", "urllib.request"),
+    # Optional.
+    ("proxy", "python_socks"),
+    ("asyncio.proxying", "python_socks.async_.asyncio"),
+}
 
 MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60

@@ -1,11 +1,21 @@
 """
 The client's part of the opening handshake, without I/O (RFC 6455, 4.1).
+
+When to connect again after a failure is said here as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
+from ._reconnection import (
+    BACKOFF_FACTOR,
+    BACKOFF_INITIAL_DELAY,
+    BACKOFF_MAX_DELAY,
+    BACKOFF_MIN_DELAY,
+    backoff,
+    process_exception,
+)
 from .datastructures import Headers, MultipleValuesError
 from .exceptions import (
     InvalidHandshake,
@@ -41,7 +51,15 @@ from .typing import (
 from .uri import WebSocketURI
 from .utils import accept_key, generate_key
 
-__all__ = ["ClientProtocol"]
+__all__ = [
+    "BACKOFF_FACTOR",
+    "BACKOFF_INITIAL_DELAY",
+    "BACKOFF_MAX_DELAY",
+    "BACKOFF_MIN_DELAY",
+    "ClientProtocol",
+    "backoff",
+    "process_exception",
+]
 
 _SWITCHING_PROTOCOLS = 101
 

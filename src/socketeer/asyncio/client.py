@@ -5,11 +5,15 @@ WebSocket clients on asyncio.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from ..client import ClientProtocol
+from .._reconnection import Reconnection
+from .._redirection import MAX_REDIRECTS, follow_redirect
+from ..client import ClientProtocol, backoff, process_exception
+from ..exceptions import SecurityError
 from ..extensions.permessage_deflate import enable_client_permessage_deflate
 from ..headers import validate_subprotocols
 from ..http11 import USER_AGENT, Response
@@ -17,16 +21,16 @@ from ..protocol import OPEN
 from ..uri import parse_uri
 from . import compatibility
 from .connection import Connection
-from .dialing import dial
+from .proxying import find_way
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncIterator, Generator, Iterable
     from types import TracebackType
 
+    from .._redirection import Pinned
     from ..datastructures import HeadersLike
     from ..extensions import ClientExtensionFactory
     from ..typing import LoggerLike, Origin, PathLike, Subprotocol
-    from ..uri import WebSocketURI
 
 __all__ = ["ClientConnection", "connect", "unix_connect"]
 
@@ -146,6 +150,26 @@ class connect:  # noqa: N801 - the field's interface
             await connection.send("Hello!")
             print(await connection.recv())
 
+    Or as an asynchronous iterator that connects again and again::
+
+        async for connection in connect("ws://localhost:8765"):
+            try:
+                async for message in connection:
+                    print(message)
+            except ConnectionClosed:
+                continue
+
+    Then an attempt that fails is followed by another one if ``process_exception``
+    says so, after the next of ``reconnect_delays``; so is a connection that was lost,
+    or was closed by the server. If the program has closed the connection, or has
+    gone on without closing it, there is no delay. Delays begin anew when a
+    connection has lasted for a minute.
+
+    Redirects are followed, at most ten at a time, but not from ``wss`` to ``ws``.
+    Another origin gets none of the ``additional_headers`` that hold credentials:
+    ``Authorization``, ``Cookie`` and ``Proxy-Authorization``. The object connects to
+    where it was redirected from then on.
+
     Args:
         uri: ``ws://`` or ``wss://`` URI of the server. A user name and a password
             in it are sent for HTTP Basic Authentication.
@@ -156,14 +180,23 @@ class connect:  # noqa: N801 - the field's interface
             :obj:`None` does not.
         additional_headers: Headers of the request, after all others.
         user_agent_header: ``User-Agent`` header; :obj:`None` for none.
-        proxy: :obj:`None` or :obj:`True`. This version connects directly, whatever
-            the environment says.
+        proxy: URL of a proxy: ``http://``, ``https://``, or, with ``python-socks``,
+            ``socks5h://``, ``socks5://``, ``socks4a://`` or ``socks4://``.
+            :obj:`True` uses the settings of the environment and of the operating
+            system; :obj:`None` connects directly.
+        process_exception: When connecting again and again, called with the exception
+            of an attempt that failed. Returns :obj:`None` to try again, or the
+            exception to raise. By default,
+            :func:`~socketeer.client.process_exception`.
         open_timeout: Seconds for all of connecting; :obj:`None` for no limit.
         ping_interval: Seconds between pings that keep the connection alive;
             :obj:`None` for none.
         ping_timeout: Seconds to wait for a pong before the connection fails;
             :obj:`None` for ever.
         close_timeout: Seconds for the closing handshake; :obj:`None` for ever.
+        reconnect_delays: When connecting again and again, returns the seconds to
+            wait, one after the other; if they run out, the last exception is raised.
+            By default, :func:`~socketeer.client.backoff`.
         max_size: Largest message accepted, in bytes, also after decompression;
             :obj:`None` for any. A tuple also limits frames: ``(message, frame)``.
         max_queue: Frames that may wait to be received before reading pauses;
@@ -177,12 +210,16 @@ class connect:  # noqa: N801 - the field's interface
             ``server_hostname``, ``sock``, ``family``, ``local_addr``... ``host`` and
             ``port`` override where to connect to; ``ssl_handshake_timeout`` is
             ``open_timeout`` by default and ``ssl_shutdown_timeout`` is
-            ``close_timeout``.
+            ``close_timeout``. The same for an ``https://`` proxy: ``proxy_ssl``,
+            ``proxy_server_hostname``, ``proxy_ssl_handshake_timeout`` and
+            ``proxy_ssl_shutdown_timeout``.
 
     Raises:
         InvalidURI: The URI is not valid.
+        InvalidProxy: The URL of the proxy is not valid.
         OSError: The TCP connection failed.
-        InvalidHandshake: The opening handshake failed.
+        InvalidHandshake: The opening handshake failed; a
+            :exc:`~socketeer.exceptions.ProxyError` if the proxy is to blame.
         TimeoutError: Connecting took longer than ``open_timeout``.
         ValueError: Arguments contradict each other.
     """
@@ -198,12 +235,14 @@ class connect:  # noqa: N801 - the field's interface
         compression: Literal["deflate"] | None = "deflate",
         additional_headers: HeadersLike | None = None,
         user_agent_header: str | None = USER_AGENT,
-        proxy: Literal[True] | None = True,
+        proxy: str | Literal[True] | None = True,
+        process_exception: Callable[[Exception], Exception | None] = process_exception,
         # Timeouts
         open_timeout: float | None = 10,
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
+        reconnect_delays: Callable[[], Iterable[float]] = backoff,
         # Limits
         max_size: int | tuple[int | None, int | None] | None = 2**20,
         max_queue: int | tuple[int | None, int | None] | None = 16,
@@ -213,8 +252,6 @@ class connect:  # noqa: N801 - the field's interface
         create_connection: Callable[..., ClientConnection] | None = None,
         **kwargs: Any,
     ) -> None:
-        if proxy is not None and proxy is not True:
-            raise NotImplementedError("connecting through a proxy is not supported")
         older = compatibility.take_older_arguments(kwargs)
         if older.close_timeout is not None:
             close_timeout = older.close_timeout
@@ -224,11 +261,17 @@ class connect:  # noqa: N801 - the field's interface
             extensions = enable_client_permessage_deflate(extensions)
         elif compression is not None:
             raise ValueError(f"unsupported compression: {compression}")
+        headers = older.extra_headers or additional_headers
+        if isinstance(headers, Iterator):
+            # There may be more than one connection, or request.
+            headers = list(headers)
         self.uri = uri
-        self.additional_headers: HeadersLike | None = (
-            older.extra_headers or additional_headers
-        )
+        self.additional_headers: HeadersLike | None = headers
         self.user_agent_header = user_agent_header
+        self.proxy = proxy
+        self.process_exception = process_exception
+        self.reconnect_delays = reconnect_delays
+        self.logger: LoggerLike = logger or logging.getLogger("socketeer.client")
         self.open_timeout = open_timeout
         self.close_timeout = close_timeout
         self.connection_kwargs = kwargs
@@ -240,7 +283,7 @@ class connect:  # noqa: N801 - the field's interface
             "extensions": extensions,
             "subprotocols": subprotocols,
             "max_size": max_size,
-            "logger": logger or logging.getLogger("socketeer.client"),
+            "logger": self.logger,
         }
         self._connection_arguments: dict[str, Any] = {
             "ping_interval": ping_interval,
@@ -276,6 +319,25 @@ class connect:  # noqa: N801 - the field's interface
         del self.connection
         await connection.__aexit__(exc_type, exc_value, traceback)
 
+    async def __aiter__(self) -> AsyncIterator[ClientConnection]:
+        now = asyncio.get_running_loop().time
+        reconnection = Reconnection(
+            self.process_exception, self.reconnect_delays, self.logger
+        )
+        while True:
+            try:
+                connection = await self.__aenter__()
+            except Exception as exc:
+                await asyncio.sleep(reconnection.failed(exc))
+                continue
+            reconnection.opened(now())
+            async with contextlib.AsyncExitStack() as stack:
+                stack.push_async_exit(self)
+                yield connection
+                is_open = connection.state is OPEN
+            closed = None if is_open else connection.close_exc
+            await asyncio.sleep(reconnection.ended(closed, now()))
+
     async def connect(self) -> ClientConnection:
         """
         Connect, as awaiting the object does.
@@ -291,45 +353,74 @@ class connect:  # noqa: N801 - the field's interface
 
     async def _connect(self) -> ClientConnection:
         """
-        Connect without a deadline.
+        Connect without a deadline, and follow redirects.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                return await self._connect_once()
+            except Exception as exc:
+                answer = self.process_redirect(exc)
+                if answer is exc:
+                    raise
+                if isinstance(answer, Exception):
+                    raise answer from exc
+                self.uri = answer
+        raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """
+        Decide whether to follow a redirect.
+
+        Override it to follow others, or none.
+
+        Args:
+            exc: Why connecting failed.
+
+        Returns:
+            The new URI, or the exception to raise, which is ``exc`` itself if it is
+            no redirect.
+        """
+        arguments = self.connection_kwargs
+        pinned: Pinned | None = None
+        if arguments.get("sock") is not None:
+            pinned = "socket"
+        elif arguments.get("unix"):
+            pinned = "path"
+        elif not {"host", "port"}.isdisjoint(arguments):
+            pinned = "address"
+        answer = follow_redirect(exc, self.uri, self.additional_headers, pinned)
+        if isinstance(answer, Exception):
+            return answer
+        self.additional_headers = answer.additional_headers
+        return answer.uri
+
+    async def _connect_once(self) -> ClientConnection:
+        """
+        Connect to the present URI.
         """
         uri = parse_uri(self.uri)
-        arguments = self._dial_arguments(uri)
+        way = find_way(
+            uri,
+            self.proxy,
+            self.user_agent_header,
+            self.open_timeout,
+            self.close_timeout,
+            self.connection_kwargs,
+        )
         protocol = ClientProtocol(uri, **self._protocol_arguments)
         connection = self._create_connection(protocol, **self._connection_arguments)
         link = connection._link
         protocol.hand_over(link)
         link.opening = ClientOpening(connection, protocol)
         try:
-            await dial(connection, **arguments)
+            await way.go(connection)
             await connection.handshake(self.additional_headers, self.user_agent_header)
         except BaseException:
-            if link.wire is not None:
+            # A transport of asyncio's with TLS must not be aborted when it is gone.
+            if link.wire is not None and not link.lost:
                 link.wire.abort()
             raise
         return connection
-
-    def _dial_arguments(self, uri: WebSocketURI) -> dict[str, Any]:
-        """
-        Return where and how to connect to.
-
-        Raises:
-            ValueError: TLS and the URI contradict each other.
-        """
-        arguments = dict(self.connection_kwargs)
-        if uri.secure:
-            arguments.setdefault("ssl", True)
-            arguments.setdefault("server_hostname", uri.host)
-            arguments.setdefault("ssl_handshake_timeout", self.open_timeout)
-            arguments.setdefault("ssl_shutdown_timeout", self.close_timeout)
-            if arguments["ssl"] is None:
-                raise ValueError("ssl=None is incompatible with a wss:// URI")
-        elif arguments.get("ssl") is not None:
-            raise ValueError("ssl argument is incompatible with a ws:// URI")
-        if not arguments.pop("unix", False) and arguments.get("sock") is None:
-            arguments.setdefault("host", uri.host)
-            arguments.setdefault("port", uri.port)
-        return arguments
 
 
 def unix_connect(

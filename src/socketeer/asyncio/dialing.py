@@ -9,27 +9,28 @@ import errno
 import functools
 import os
 import socket
-import ssl as ssl_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .. import _addresses
 from ._cellar import ForeignProtocol, SocketTransport, TLSTransport
 from .listener import watches_sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import ssl
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from ._cellar import Wire
     from .connection import Connection
 
-__all__ = ["default_context", "dial"]
+__all__ = ["TLS", "attach", "check_names", "open_socket"]
 
-# What only the loop can do for us.
-_LOOPS_ARGUMENTS = {"happy_eyeballs_delay", "interleave", "all_errors"}
-
-_KNOWN_ARGUMENTS = _LOOPS_ARGUMENTS | {
+_KNOWN_ARGUMENTS = {
+    "all_errors",
     "family",
     "flags",
+    "happy_eyeballs_delay",
     "host",
+    "interleave",
     "local_addr",
     "path",
     "port",
@@ -38,71 +39,62 @@ _KNOWN_ARGUMENTS = _LOOPS_ARGUMENTS | {
 }
 
 
-@functools.cache
-def default_context() -> ssl_module.SSLContext:
+class TLS(NamedTuple):
     """
-    Return the TLS context for clients that bring none.
+    How to speak TLS.
 
-    It is made once: loading the system's certificates takes milliseconds and
-    megabytes.
+    Attributes:
+        context: The TLS context.
+        server_hostname: Name that the server's certificate must bear.
+        handshake_timeout: Seconds for the TLS handshake.
+        shutdown_timeout: Seconds for the end of TLS.
     """
-    return ssl_module.create_default_context()
+
+    context: ssl.SSLContext
+    server_hostname: str | None
+    handshake_timeout: float | None
+    shutdown_timeout: float | None
+
+    def loop_arguments(self) -> dict[str, Any]:
+        """
+        Say the same to methods of the event loop.
+        """
+        return {
+            "server_hostname": self.server_hostname,
+            "ssl_handshake_timeout": self.handshake_timeout,
+            "ssl_shutdown_timeout": self.shutdown_timeout,
+        }
 
 
-async def dial(
+# From a socket to a wire.
+
+
+async def attach(
     connection: Connection,
-    *,
-    ssl: ssl_module.SSLContext | bool | None = None,
-    server_hostname: str | None = None,
-    ssl_handshake_timeout: float | None = None,
-    ssl_shutdown_timeout: float | None = None,
-    **address: Any,
+    sock: socket.socket,
+    tls: TLS | None,
+    peername: Any = None,
 ) -> None:
     """
-    Connect, and give the connection its wire.
+    Give a connection its wire.
 
     Args:
         connection: The connection; its opening handshake must be set.
-        ssl: TLS context, :obj:`True` for a default one, :obj:`None` for no TLS.
-        server_hostname: Name that the server's certificate must bear.
-        ssl_handshake_timeout: Seconds for the TLS handshake.
-        ssl_shutdown_timeout: Seconds for the end of TLS.
-        **address: Where to connect to: ``sock``; or ``path``, for a Unix socket;
-            or ``host`` and ``port`` with the arguments of
-            :meth:`asyncio.loop.create_connection`.
+        sock: A connected socket; if there is an exception, it is closed.
+        tls: How to speak TLS over it, if so.
+        peername: Address of the peer, if the socket does not know it.
 
     Raises:
-        OSError: The connection cannot be established.
         ssl.SSLError: The TLS handshake failed.
         TimeoutError: The TLS handshake took too long.
+        OSError: The connection is broken.
     """
-    if ssl is True:
-        ssl = default_context()
-    if not ssl:
-        for name, value in (
-            ("ssl_handshake_timeout", ssl_handshake_timeout),
-            ("ssl_shutdown_timeout", ssl_shutdown_timeout),
-        ):
-            if value is not None:
-                raise ValueError(f"{name} is only meaningful with ssl")
-    _check_names(address)
-    loop = asyncio.get_running_loop()
-    if _LOOPS_ARGUMENTS & set(address) or not watches_sockets(loop):
-        if ssl:
-            address.update(
-                ssl=ssl,
-                server_hostname=server_hostname,
-                ssl_handshake_timeout=ssl_handshake_timeout,
-                ssl_shutdown_timeout=ssl_shutdown_timeout,
-            )
-        await _dial_by_loop(connection, address)
-        return
-    sock = await _open_socket(address)
     try:
-        async with asyncio.timeout(ssl_handshake_timeout if ssl else None):
-            await _attach(
-                connection, sock, ssl or None, server_hostname, ssl_shutdown_timeout
-            )
+        if not watches_sockets(asyncio.get_running_loop()):
+            await _attach_by_loop(connection, sock, tls)
+            return
+        async with asyncio.timeout(tls.handshake_timeout if tls else None):
+            await _attach(connection, sock, tls, peername or sock.getpeername())
     except BaseException:
         wire = connection._link.wire
         if wire is None:
@@ -113,11 +105,7 @@ async def dial(
 
 
 async def _attach(
-    connection: Connection,
-    sock: socket.socket,
-    ssl: ssl_module.SSLContext | None,
-    server_hostname: str | None,
-    shutdown_timeout: float | None,
+    connection: Connection, sock: socket.socket, tls: TLS | None, peername: Any
 ) -> None:
     """
     Make a wire of a socket; with TLS, wait for the TLS handshake.
@@ -127,10 +115,8 @@ async def _attach(
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         # Frames are written when they are to be sent: no waiting for more.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-    if not ssl:
-        link.wire = SocketTransport(
-            link.turn, sock, link, high, low, sock.getpeername()
-        )
+    if tls is None:
+        link.wire = SocketTransport(link.turn, sock, link, high, low, peername)
         link.wire.start()
         return
     secure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -146,11 +132,11 @@ async def _attach(
         link,
         high,
         low,
-        sock.getpeername(),
-        ssl,
+        peername,
+        tls.context,
         False,
-        server_hostname,
-        shutdown_timeout,
+        tls.server_hostname,
+        tls.shutdown_timeout,
         secured,
     )
     link.wire = wire
@@ -158,10 +144,16 @@ async def _attach(
     await secure
 
 
-async def _dial_by_loop(connection: Connection, address: dict[str, Any]) -> None:
+async def _attach_by_loop(
+    connection: Connection, sock: socket.socket, tls: TLS | None
+) -> None:
     """
-    Connect by the loop's own means.
+    Make a wire of a socket by the loop's own means.
     """
+    loop = asyncio.get_running_loop()
+    arguments: dict[str, Any] = {"sock": sock}
+    if tls is not None:
+        arguments.update(ssl=tls.context, **tls.loop_arguments())
     link = connection._link
 
     def connected(wire: Wire) -> None:
@@ -170,36 +162,47 @@ async def _dial_by_loop(connection: Connection, address: dict[str, Any]) -> None
     def factory() -> ForeignProtocol:
         return ForeignProtocol(link.turn, link, *connection._write_limit, connected)
 
-    loop = asyncio.get_running_loop()
-    if "path" in address:
-        await loop.create_unix_connection(factory, **address)
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        await loop.create_connection(factory, **arguments)
     else:
-        await loop.create_connection(factory, **address)
+        await loop.create_unix_connection(factory, **arguments)
 
 
-async def _open_socket(address: dict[str, Any]) -> socket.socket:
-    """
-    Return a connected, non-blocking socket.
-    """
-    sock = address.pop("sock", None)
-    if sock is not None:
-        if sock.type != socket.SOCK_STREAM:
-            raise ValueError(f"A Stream Socket was expected, got {sock!r}")
-        sock.setblocking(False)
-        return sock  # type: ignore[no-any-return]
-    if "path" in address:
-        path = os.fspath(address.pop("path"))
-        return await _connect(socket.AF_UNIX, 0, path, ())
-    return await _connect_tcp(**address)
+# From an address to a socket.
 
 
-def _check_names(arguments: dict[str, Any]) -> None:
+def check_names(arguments: dict[str, Any]) -> None:
     """
     Raise TypeError if there is an argument that nobody knows.
     """
     for name in arguments:
         if name not in _KNOWN_ARGUMENTS:
             raise TypeError(f"connect() got an unexpected keyword argument {name!r}")
+
+
+async def open_socket(address: dict[str, Any]) -> socket.socket:
+    """
+    Return a connected, non-blocking socket.
+
+    Args:
+        address: ``sock``; or ``path``, for a Unix socket; or ``host`` and ``port``
+            with the arguments of :meth:`asyncio.loop.create_connection`.
+
+    Raises:
+        OSError: The connection cannot be established.
+    """
+    sock = address.get("sock")
+    if sock is not None:
+        if sock.type != socket.SOCK_STREAM:
+            raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+        sock.setblocking(False)
+        return sock  # type: ignore[no-any-return]
+    if "path" in address:
+        path = os.fspath(address["path"])
+        return await _connect(socket.AF_UNIX, 0, path, ())
+    return await _connect_tcp(
+        **{name: value for name, value in address.items() if name != "sock"}
+    )
 
 
 async def _connect_tcp(
@@ -210,9 +213,12 @@ async def _connect_tcp(
     proto: int = 0,
     flags: int = 0,
     local_addr: tuple[str, int] | None = None,
+    happy_eyeballs_delay: float | None = _addresses.CONNECTION_ATTEMPT_DELAY,
+    interleave: int | None = None,
+    all_errors: bool = False,
 ) -> socket.socket:
     """
-    Return a socket connected to the first address of a host that answers.
+    Return a socket connected to the address of a host that answers first.
     """
     loop = asyncio.get_running_loop()
 
@@ -229,16 +235,71 @@ async def _connect_tcp(
 
     infos = await find((host, port))
     local_infos = [] if local_addr is None else await find(local_addr)
-    failures: list[OSError] = []
-    for info in infos:
+    if interleave is None:
+        interleave = 0 if happy_eyeballs_delay is None else 1
+    attempts = []
+    for info in _addresses.interleave(infos, interleave):
         locals_ = [local[4] for local in local_infos if local[0] == info[0]]
-        if local_infos and not locals_:
-            continue
-        try:
-            return await _connect(info[0], info[2], info[4], locals_)
-        except OSError as exc:
-            failures.append(exc)
+        if locals_ or not local_infos:
+            attempts.append(
+                functools.partial(_connect, info[0], info[2], info[4], locals_)
+            )
+    sock, failures = await _first_of(attempts, happy_eyeballs_delay)
+    if sock is not None:
+        return sock
+    if all_errors:
+        raise ExceptionGroup("create_connection failed", failures)
     raise _sum_up(failures)
+
+
+async def _first_of(
+    attempts: Sequence[Callable[[], Awaitable[socket.socket]]], delay: float | None
+) -> tuple[socket.socket | None, list[OSError]]:
+    """
+    Make attempts until one succeeds: the next when one has failed or is slow.
+
+    Args:
+        attempts: Each makes a connected socket.
+        delay: Seconds after which an attempt is slow; :obj:`None` for never.
+
+    Returns:
+        The socket of the attempt that succeeded, and what the others raised.
+    """
+    failures: list[OSError] = []
+    running: set[asyncio.Future[socket.socket]] = set()
+    to_start = list(reversed(attempts))
+    try:
+        while to_start or running:
+            if to_start:
+                running.add(asyncio.ensure_future(to_start.pop()()))
+            done, _ = await asyncio.wait(
+                running,
+                timeout=delay if to_start else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for attempt in done:
+                running.remove(attempt)
+                try:
+                    sock = attempt.result()
+                except OSError as exc:
+                    failures.append(exc)
+                else:
+                    running |= done - {attempt}
+                    return sock, failures
+    finally:
+        await _undo(running)
+    return None, failures
+
+
+async def _undo(attempts: set[asyncio.Future[socket.socket]]) -> None:
+    """
+    Stop attempts that are no longer needed, and close what they have made.
+    """
+    for attempt in attempts:
+        attempt.cancel()
+    for result in await asyncio.gather(*attempts, return_exceptions=True):
+        if isinstance(result, socket.socket):
+            result.close()
 
 
 def _sum_up(failures: list[OSError]) -> OSError:
