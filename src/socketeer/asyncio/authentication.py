@@ -4,64 +4,18 @@ HTTP Basic Authentication of clients (RFC 7617).
 
 from __future__ import annotations
 
-import hmac
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from ..exceptions import InvalidHeader
-from ..headers import build_www_authenticate_basic, parse_authorization_basic
+from .._authentication import BasicAuthentication, CheckCredentials, Credentials
+from ..http11 import Response
 
 if TYPE_CHECKING:
-    from ..http11 import Request, Response
+    from ..http11 import Request
     from .server import ServerConnection
 
 __all__ = ["basic_auth"]
-
-Credentials = tuple[str, str]
-CheckCredentials = Callable[[str, str], bool | Awaitable[bool]]
-
-
-def _is_credentials(value: object) -> bool:
-    """
-    Tell whether this is a pair of a user name and a password.
-    """
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and all(isinstance(item, str) for item in value)
-    )
-
-
-def _comparison(credentials: object) -> CheckCredentials:
-    """
-    Return a function that compares with a list of credentials.
-
-    Raises:
-        TypeError: These are no credentials.
-    """
-    if _is_credentials(credentials):
-        known = [cast("Credentials", credentials)]
-    elif isinstance(credentials, Iterable):
-        known = list(credentials)
-        if not all(_is_credentials(item) for item in known):
-            raise TypeError(f"invalid credentials argument: {credentials}")
-    else:
-        raise TypeError(f"invalid credentials argument: {credentials}")
-    passwords = dict(known)
-
-    def check_credentials(username: str, password: str) -> bool:
-        expected = passwords.get(username)
-        # Compared in any case, in constant time: how long it takes must tell
-        # neither the password nor whether the user exists.
-        matches = hmac.compare_digest(
-            (expected or "").encode("utf-8", "surrogateescape"),
-            password.encode("utf-8", "surrogateescape"),
-        )
-        return matches and expected is not None
-
-    return check_credentials
 
 
 def basic_auth(
@@ -86,32 +40,17 @@ def basic_auth(
         ValueError: Both or none of the arguments are given.
         TypeError: These are no credentials.
     """
-    if (credentials is None) == (check_credentials is None):
-        raise ValueError("provide either credentials or check_credentials")
-    check = _comparison(credentials) if check_credentials is None else check_credentials
-
-    def refuse(connection: ServerConnection, text: str) -> Response:
-        response = connection.respond(HTTPStatus.UNAUTHORIZED, text)
-        response.headers["WWW-Authenticate"] = build_www_authenticate_basic(realm)
-        return response
+    authentication = BasicAuthentication(realm, credentials, check_credentials)
 
     async def process_request(
         connection: ServerConnection, request: Request
     ) -> Response | None:
-        try:
-            authorization = request.headers["Authorization"]
-        except KeyError:
-            return refuse(connection, "Missing credentials\n")
-        try:
-            username, password = parse_authorization_basic(authorization)
-        except InvalidHeader:
-            return refuse(connection, "Unsupported credentials\n")
-        valid = check(username, password)
+        answer = authentication.read(connection, request)
+        if isinstance(answer, Response):
+            return answer
+        valid = authentication.check_credentials(*answer)
         if inspect.isawaitable(valid):
             valid = await valid
-        if not valid:
-            return refuse(connection, "Invalid credentials\n")
-        connection.username = username
-        return None
+        return authentication.decide(connection, answer[0], valid)
 
     return process_request
