@@ -31,9 +31,16 @@ GROUND = {
 }
 FIRST_FLOOR = {
     "_addresses",
+    "_attributes",
+    "_authentication",
+    "_compatibility",
+    "_connection",
     "_frame_endpoint",
+    "_messages",
+    "_opening",
     "_reconnection",
     "_redirection",
+    "_serving",
     "_tls",
     "auth",
     "client",

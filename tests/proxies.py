@@ -58,6 +58,17 @@ KINDS = {
     "tiny-proxy": Kind("python", ("socks4a",)),
 }
 
+# Starts a program, and ends it with its group when the tests end, however they do:
+# then standard input ends.
+_KEEPER = """
+import os, select, signal, subprocess, sys
+
+program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+while program.poll() is None and not select.select([0], [], [], 0.2)[0]:
+    pass
+os.killpg(0, signal.SIGKILL)
+"""
+
 # tiny-proxy has no command line.
 _TINY_PROXY = """
 import logging
@@ -99,6 +110,8 @@ class Proxy(NamedTuple):
                 os.killpg(self.process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=2)
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
 
 class Proxies:
@@ -170,8 +183,8 @@ class Proxies:
                 port = listener.getsockname()[1]
             with output.open("wb") as stream:
                 process = subprocess.Popen(
-                    self._command(kind, port),
-                    stdin=subprocess.DEVNULL,
+                    [sys.executable, "-c", _KEEPER, *self._command(kind, port)],
+                    stdin=subprocess.PIPE,
                     stdout=stream,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,

@@ -48,10 +48,11 @@ class Headers(MutableMapping[str, str]):
             adds headers can raise it, except :meth:`set_insecure`.
     """
 
-    __slots__ = ("_index", "_items")
+    __slots__ = ("_index", "_items", "_packed")
 
     # _items has names and values in order; _index has the values by
-    # lower-case name. Both always say the same.
+    # lower-case name. Both always say the same. While there is nothing but
+    # _packed, they are missing and come back when they are asked for.
 
     def __init__(self, *args: HeadersLike, **kwargs: str) -> None:
         self._items: list[tuple[str, str]] = []
@@ -72,6 +73,34 @@ class Headers(MutableMapping[str, str]):
             else:
                 index[key] = [value]
         return headers
+
+    # Memory
+
+    def pack(self) -> None:
+        """
+        Take up little memory until the next use, which undoes it.
+
+        For those who keep headers for long and hardly ever read them.
+        """
+        words = [word for item in self._items for word in item]
+        packed = "\n".join(words)
+        # Only headers set with set_insecure() can have line feeds.
+        if packed.count("\n") < max(1, len(words)):
+            self._packed = packed
+            del self._items, self._index
+
+    def __getattr__(self, name: str) -> typing.Any:
+        # Not called for a slot that is filled.
+        if name not in {"_items", "_index"}:
+            raise AttributeError(name)
+        words = self._packed.split("\n") if self._packed else []
+        unpacked = self._from_valid_items(
+            list(zip(words[::2], words[1::2], strict=True))
+        )
+        del self._packed
+        self._items = unpacked._items  # noqa: SLF001 - an instance of this class
+        self._index = unpacked._index  # noqa: SLF001
+        return getattr(self, name)
 
     # Text
 

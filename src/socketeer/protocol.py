@@ -125,6 +125,7 @@ class Protocol:
         )
         # Who has the state and, once it is OPEN, the connection.
         self._endpoint: Endpoint = self._frames
+        self._extensions: Sequence[Extension] = []
         # The bytes of the opening handshake, and who reads them.
         self._reader = StreamReader()
         self._head_parser: Generator[None] | None = None
@@ -150,11 +151,13 @@ class Protocol:
     @property
     def extensions(self) -> Sequence[Extension]:
         """Extensions at work, in the order of negotiation."""
-        return self._frames.extensions
+        return self._extensions
 
     @extensions.setter
     def extensions(self, extensions: Sequence[Extension]) -> None:
-        self._frames.extensions = extensions
+        self._extensions = extensions
+        if self._endpoint is self._frames:
+            self._frames.extensions = extensions
 
     @property
     def max_message_size(self) -> int | None:
@@ -490,9 +493,14 @@ class Protocol:
         self._endpoint = endpoint
 
     def unread_data(self) -> bytes:
-        """Return what was received behind the opening handshake."""
+        """
+        Return what was received behind the opening handshake.
+
+        To be called when that is over: what it needed is let go of.
+        """
         data = bytes(self._reader.buffer)
         self._reader.discard()
+        self._frames = _NO_FRAMES
         return data
 
     # For subclasses
@@ -513,6 +521,16 @@ class Protocol:
         self._head_parser = None
         self._endpoint.discarding = True
         self._endpoint.wants_eof = True
+
+
+# What a protocol has when others have its connection: nothing comes or goes.
+_NO_FRAMES = FrameEndpoint(
+    is_client=True,
+    max_message_size=UNLIMITED,
+    max_fragment_size=UNLIMITED,
+    state=OPEN,
+    logger=logging.getLogger("socketeer"),
+)
 
 
 def _parse_limits(

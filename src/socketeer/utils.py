@@ -1,5 +1,5 @@
 """
-Small things that several modules need: settings, keys, masking.
+Small things that several modules need: settings, keys, masking, encoding.
 
 This is the only ground module that draws random numbers; what it draws
 comes from the operating system's generator.
@@ -21,6 +21,8 @@ __all__ = [
     "GUID",
     "accept_key",
     "apply_mask",
+    "encode_text",
+    "encoder",
     "generate_key",
     "generate_mask",
     "get_socket_name",
@@ -130,3 +132,29 @@ def get_socket_name(sock: _Named) -> str:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     # A path; an abstract Unix socket has bytes.
     return os.fsdecode(name)
+
+
+def encode_text(item: str) -> bytes:
+    """Encode a fragment of text."""
+    return item.encode()
+
+
+def encoder(item: object, problem: str) -> typing.Callable[[typing.Any], bytes]:
+    """
+    Choose what makes bytes of the fragments of a message.
+
+    Args:
+        item: The first fragment, as the user gave it.
+        problem: What to say if it is of the wrong type.
+
+    Returns:
+        :func:`encode_text` for :class:`str`; :class:`bytes` for bytes-like objects.
+
+    Raises:
+        TypeError: The fragment is neither.
+    """
+    if isinstance(item, str):
+        return encode_text
+    if isinstance(item, bytes | bytearray | memoryview):
+        return bytes
+    raise TypeError(problem)

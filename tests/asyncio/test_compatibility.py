@@ -15,7 +15,7 @@ from tests.under_test import OURS, lib, submodule
 pytestmark = [pytest.mark.anyio, pytest.mark.ours]
 
 if OURS:
-    compatibility = submodule("asyncio.compatibility")
+    compatibility = submodule("_compatibility")
 
 
 class Connection:

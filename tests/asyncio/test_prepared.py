@@ -21,7 +21,7 @@ from tests.under_test import OURS, lib, submodule
 pytestmark = [pytest.mark.anyio, pytest.mark.ours]
 
 if OURS:
-    messages = submodule("asyncio.messages")
+    messages = submodule("_messages")
 
 FORMS = [
     ("text", None, RawFrame(0x81, b"text")),

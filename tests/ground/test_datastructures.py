@@ -401,3 +401,51 @@ def test_behaves_as_that_of_websockets(pairs, steps):
             assert outcome(listed, theirs, view) == outcome(listed, ours, view)
         assert theirs.copy() == theirs
         assert ours.copy() == ours
+
+
+# Memory
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [],
+        [("Host", "example.com")],
+        [("Set-Cookie", "a=1"), ("X", ""), ("set-cookie", "b=2")],
+    ],
+)
+def test_packed_headers_are_the_same(items):
+    """
+    Packing saves memory; the next use undoes it.
+    """
+    headers = Headers(items)
+
+    headers.pack()
+    assert not hasattr(headers, "_packing")
+    headers["Y"] = "z"
+
+    assert [*items, ("Y", "z")] == list(headers.raw_items())
+    assert Headers([*items, ("Y", "z")]) == headers
+
+
+def test_packed_headers_can_be_copied_and_pickled():
+    """
+    As others can.
+    """
+    for copy_of in (copy.copy, copy.deepcopy, lambda h: pickle.loads(pickle.dumps(h))):
+        headers = Headers(Host="example.com")
+        headers.pack()
+
+        assert Headers(Host="example.com") == copy_of(headers)
+
+
+def test_line_feeds_are_not_packed():
+    """
+    set_insecure() lets them in; nothing is lost.
+    """
+    headers = Headers()
+    headers.set_insecure("X", "a\nb")
+
+    headers.pack()
+
+    assert "a\nb" == headers["X"]

@@ -4,11 +4,9 @@ Where a bearer token may stand in a request, and what is none.
 
 from __future__ import annotations
 
-import base64
-
 import pytest
 
-from socketeer.auth import MAX_TOKEN_SIZE, BasicAuthentication, TokenSearch
+from socketeer.auth import MAX_TOKEN_SIZE, TokenSearch
 from socketeer.datastructures import Headers
 from socketeer.http11 import Request
 from socketeer.protocol import CONNECTING, OPEN
@@ -187,74 +185,3 @@ def test_waits_for_a_message_where_there_can_be_one(timeout, state, waits):
     Not during the opening handshake, and not without a deadline.
     """
     assert waits is TokenSearch(None, timeout).waits(state)
-
-
-class Connection:
-    """
-    What Basic Authentication needs of a connection.
-    """
-
-    def __init__(self):
-        self.username = None
-
-    respond = staticmethod(ServerProtocol().reject)
-
-
-@pytest.mark.parametrize("credentials", ["ada", [("ada",)], 5])
-def test_credentials_are_pairs_of_strings(credentials):
-    """
-    One, or several.
-    """
-    with pytest.raises(TypeError, match="invalid credentials argument"):
-        BasicAuthentication("", credentials, None)
-
-
-def test_one_kind_of_check_is_needed():
-    """
-    A list or a function, not both.
-    """
-    with pytest.raises(ValueError, match="provide either credentials or"):
-        BasicAuthentication("", None, None)
-    with pytest.raises(ValueError, match="provide either credentials or"):
-        BasicAuthentication("", ("a", "b"), lambda username, password: True)
-
-
-def test_a_right_password_names_the_user():
-    """
-    The steps of a room, with a check in between.
-    """
-    basic = BasicAuthentication("here", ("ada", "secret"), None)
-    claim = base64.b64encode(b"ada:secret").decode()
-    connection = Connection()
-
-    claimed = basic.claim(
-        connection, Request("/", Headers(Authorization=f"Basic {claim}"))
-    )
-    assert ("ada", "secret") == claimed
-    assert basic.check(*claimed)
-    assert not basic.check("ada", "")
-    assert not basic.check("bob", "")
-    assert basic.decide(connection, "ada", True) is None
-    assert "ada" == connection.username
-
-
-REFUSED = [
-    ({}, "Missing credentials\n"),
-    ({"Authorization": "Bearer abc"}, "Unsupported credentials\n"),
-]
-
-
-@pytest.mark.parametrize(("headers", "text"), REFUSED)
-def test_a_request_without_a_password_is_refused(headers, text):
-    """
-    With the challenge of RFC 7617, 2.
-    """
-    basic = BasicAuthentication("here", ("ada", "secret"), None)
-
-    response = basic.claim(Connection(), Request("/", Headers(headers)))
-    wrong = basic.decide(Connection(), "ada", False)
-
-    assert text.encode() == response.body
-    assert b"Invalid credentials\n" == wrong.body
-    assert {401} == {response.status_code, wrong.status_code}
-    assert 'Basic realm="here", charset="UTF-8"' == response.headers["WWW-Authenticate"]

@@ -4,40 +4,37 @@ What a connection tells about itself.
 
 from __future__ import annotations
 
+import logging
+import weakref
 from typing import TYPE_CHECKING, Any, cast
 
-from ..exceptions import ConnectionClosed, InvalidState
+from .. import _attributes
 from ..protocol import Protocol, State
 from ._cellar import Connected
 
 if TYPE_CHECKING:
     import asyncio
-    import uuid
 
     from ..http11 import Request, Response
-    from ..typing import LoggerLike, Subprotocol
+    from ..typing import LoggerLike
+    from ._cellar import Link
 
 __all__ = ["Attributes"]
 
 
-class Attributes(Connected):
+class Attributes(Connected, _attributes.Attributes):
     """
     The public attributes of a connection.
     """
 
-    __slots__ = ("_protocol", "_request", "_response", "_write_limit")
+    __slots__ = ("_logger", "_protocol", "_request", "_response", "_write_limit")
 
+    _logger: LoggerLike | None
+    _link: Link  # type: ignore[assignment] # of the same shape
     _protocol: Protocol
     _request: Request | None
     _response: Response | None
     _write_limit: tuple[int, int]
-
-    @property
-    def id(self) -> uuid.UUID:
-        """
-        Unique identifier of the connection, for logs.
-        """
-        return self._protocol.id
 
     @property
     def logger(self) -> LoggerLike:
@@ -45,17 +42,37 @@ class Attributes(Connected):
         Logger of the connection; its records have the connection, as a weak
         reference, in an attribute ``websocket``.
         """
-        return self._protocol.logger
+        if self._logger is None:
+            self._logger = self._make_logger()
+        return self._logger
 
     @logger.setter
     def logger(self, logger: LoggerLike) -> None:
-        self._protocol.logger = logger
+        self._logger = logger
+
+    def _make_logger(self) -> LoggerLike:
+        """
+        Return the logger of the side, as the connection's.
+        """
+        return logging.LoggerAdapter(
+            cast("logging.Logger", self._protocol.logger),
+            {"websocket": weakref.proxy(self)},
+        )
+
+    def _log(self, level: int, *args: Any, exc_info: Any = None) -> None:
+        """
+        Log something; an idle connection keeps no logger for that.
+        """
+        logger = self._logger or self._protocol.logger
+        if logger.isEnabledFor(level):
+            (self._logger or self._make_logger()).log(level, *args, exc_info=exc_info)
 
     @property
     def protocol(self) -> Protocol:
         """
         View of the protocol's state: what was negotiated and how it ended.
         """
+        self._protocol.logger = self.logger
         return self._protocol
 
     @property
@@ -87,130 +104,11 @@ class Attributes(Connected):
         return None if wire is None else self.transport.get_extra_info(name)
 
     @property
-    def latency(self) -> float:
-        """
-        Round-trip time of the last ping, in seconds; 0.0 before the first.
-        """
-        return self._link.latency
-
-    @property
-    def state(self) -> State:
-        """
-        State of the connection: CONNECTING, OPEN, CLOSING or CLOSED.
-
-        Checking it before sending is no use: it may change before the message
-        leaves. Send, and handle :exc:`~socketeer.exceptions.ConnectionClosed`.
-        """
+    def state(self) -> State:  # noqa: D102 - inherited
         link = self._link
         if link.opening is not None:
             return State.CONNECTING
         return State(link.state)
-
-    @property
-    def request(self) -> Request | None:
-        """
-        Opening handshake request.
-        """
-        return self._request
-
-    @request.setter
-    def request(self, request: Request | None) -> None:
-        self._request = request
-
-    @property
-    def response(self) -> Response | None:
-        """
-        Opening handshake response.
-        """
-        return self._response
-
-    @response.setter
-    def response(self, response: Response | None) -> None:
-        self._response = response
-
-    @property
-    def subprotocol(self) -> Subprotocol | None:
-        """
-        Subprotocol that was negotiated, or :obj:`None`.
-        """
-        return self._protocol.subprotocol
-
-    @property
-    def close_code(self) -> int | None:
-        """
-        Close code, or :obj:`None` before the connection is CLOSED: the code
-        received, 1005 if there was none in the close frame, 1006 if there was
-        no close frame (RFC 6455, 7.1.5).
-        """
-        if self.state is not State.CLOSED:
-            return None
-        rcvd = self._link.close_rcvd
-        return 1006 if rcvd is None else rcvd.code
-
-    @property
-    def close_reason(self) -> str | None:
-        """
-        Close reason, or :obj:`None` before the connection is CLOSED
-        (RFC 6455, 7.1.6).
-        """
-        if self.state is not State.CLOSED:
-            return None
-        rcvd = self._link.close_rcvd
-        return "" if rcvd is None else rcvd.reason
-
-    @property
-    def close_exc(self) -> ConnectionClosed:
-        """
-        Exception that tells how the connection ended.
-
-        Raises:
-            InvalidState: The connection is not CLOSED yet.
-        """
-        if self.state is not State.CLOSED:
-            raise InvalidState("connection isn't closed yet")
-        return self._link.closed_error()
-
-    @property
-    def connection_exc(self) -> Exception | None:
-        """
-        Root cause of the end of the connection, if there was one.
-        """
-        return self._link.failure
-
-    @property
-    def ping_interval(self) -> float | None:
-        """
-        Seconds between keepalive pings; :obj:`None` for none.
-        """
-        return _optional(self._link.ping_interval)
-
-    @property
-    def ping_timeout(self) -> float | None:
-        """
-        Seconds to wait for a pong; :obj:`None` for ever.
-        """
-        return _optional(self._link.ping_timeout)
-
-    @property
-    def close_timeout(self) -> float | None:
-        """
-        Seconds for the closing handshake; :obj:`None` for ever.
-        """
-        return _optional(self._link.close_timeout)
-
-    @property
-    def max_queue_high(self) -> int | None:
-        """
-        Frames in the receive queue above which reading pauses.
-        """
-        return None if self._link.high < 0 else self._link.high
-
-    @property
-    def max_queue_low(self) -> int | None:
-        """
-        Frames in the receive queue at which reading goes on.
-        """
-        return None if self._link.high < 0 else self._link.low
 
     @property
     def write_limit_high(self) -> int:
@@ -239,10 +137,3 @@ class Attributes(Connected):
         How many prepared messages this peer did not get because it was slow.
         """
         return self._link.dropped
-
-
-def _optional(seconds: float) -> float | None:
-    """
-    Return the public form of a duration.
-    """
-    return None if seconds < 0 else seconds

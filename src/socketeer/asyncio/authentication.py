@@ -8,10 +8,11 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ..auth import BasicAuthentication, CheckCredentials
-from ..http11 import Request, Response
+from .._authentication import BasicAuthentication, CheckCredentials, Credentials
+from ..http11 import Response
 
 if TYPE_CHECKING:
+    from ..http11 import Request
     from .server import ServerConnection
 
 __all__ = ["basic_auth"]
@@ -19,7 +20,7 @@ __all__ = ["basic_auth"]
 
 def basic_auth(
     realm: str = "",
-    credentials: tuple[str, str] | Iterable[tuple[str, str]] | None = None,
+    credentials: Credentials | Iterable[Credentials] | None = None,
     check_credentials: CheckCredentials | None = None,
 ) -> Callable[[ServerConnection, Request], Awaitable[Response | None]]:
     """
@@ -39,17 +40,17 @@ def basic_auth(
         ValueError: Both or none of the arguments are given.
         TypeError: These are no credentials.
     """
-    basic = BasicAuthentication(realm, credentials, check_credentials)
+    authentication = BasicAuthentication(realm, credentials, check_credentials)
 
     async def process_request(
         connection: ServerConnection, request: Request
     ) -> Response | None:
-        claimed = basic.claim(connection, request)
-        if isinstance(claimed, Response):
-            return claimed
-        valid = basic.check(*claimed)
+        answer = authentication.read(connection, request)
+        if isinstance(answer, Response):
+            return answer
+        valid = authentication.check_credentials(*answer)
         if inspect.isawaitable(valid):
             valid = await valid
-        return basic.decide(connection, claimed[0], valid)
+        return authentication.decide(connection, answer[0], valid)
 
     return process_request

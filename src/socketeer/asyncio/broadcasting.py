@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from .messages import check_overflow, prepare
+from .._messages import check_overflow, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

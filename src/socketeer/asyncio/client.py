@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from .. import _compatibility as compatibility
 from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS, follow_redirect
 from ..client import ClientProtocol, backoff, process_exception
@@ -19,7 +20,6 @@ from ..headers import validate_subprotocols
 from ..http11 import USER_AGENT, Response
 from ..protocol import OPEN
 from ..uri import parse_uri
-from . import compatibility
 from .connection import Connection
 from .proxying import find_way
 

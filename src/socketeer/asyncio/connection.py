@@ -9,14 +9,19 @@ import codecs
 import logging
 import os
 import sys
-import weakref
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
+from .. import _compatibility
+from .._connection import (
+    configure_session,
+    equip_session,
+    message_limits,
+    watermarks,
+)
+from .._messages import check_overflow, control_payload, prepare
 from ..exceptions import ConnectionClosedOK, ProtocolError
-from ..extensions.permessage_deflate import PerMessageDeflate
-from ..frames import CloseCode, Frame, Opcode
+from ..frames import CloseCode
 from ..protocol import CLIENT, OPEN, Protocol
-from ..utils import setting
 from ._cellar import (
     Connected,
     Link,
@@ -28,8 +33,6 @@ from ._cellar import (
     wait_until_sendable,
 )
 from .attributes import Attributes
-from .compatibility import OlderAttributes
-from .messages import check_overflow, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -41,17 +44,6 @@ __all__ = ["Connection", "PreparedMessage", "prepare"]
 
 _incremental_decoder = codecs.getincrementaldecoder("utf-8")
 
-# Most frames of a message that recv() puts together.
-MAX_FRAGMENTS = setting("MAX_FRAGMENTS", 4096)
-
-# Messages smaller than this, in bytes, are sent uncompressed: deflate makes
-# hardly anything of them, or makes them longer.
-COMPRESSION_THRESHOLD = setting("COMPRESSION_THRESHOLD", 32)
-
-# Seconds for which nobody may receive from a connection whose queue is full.
-# Its keepalive does not fail meanwhile, as the pong may be among what waits.
-STALL_TIMEOUT = setting("STALL_TIMEOUT", 600.0)
-
 # Masking keys and ping payloads of all connections of the process.
 MASKING_KEYS = MaskingKeys(os.urandom)
 if hasattr(os, "register_at_fork"):
@@ -59,28 +51,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=MASKING_KEYS.discard)
 
 
-def watermarks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, int]:
-    """
-    Return the high and the low mark of a limit; -1 for none.
-
-    Raises:
-        ValueError: The marks are negative or in the wrong order.
-    """
-    if limit is None:
-        return -1, -1
-    high, low = limit if isinstance(limit, tuple) else (limit, None)
-    if high is None:
-        return -1, -1
-    if low is None:
-        low = high // 4
-    if low < 0:
-        raise ValueError("low must be positive or equal to zero")
-    if high < low:
-        raise ValueError("high must be greater than or equal to low")
-    return min(high, sys.maxsize), min(low, sys.maxsize)
-
-
-class Connection(Attributes, OlderAttributes):
+class Connection(Attributes, _compatibility.OlderAttributes):
     """
     An open WebSocket connection of either side.
 
@@ -117,28 +88,27 @@ class Connection(Attributes, OlderAttributes):
         link = Link(
             turn_of(asyncio.get_running_loop()),
             protocol.side is CLIENT,
-            -1 if protocol.max_message_size is None else protocol.max_message_size,
-            -1 if protocol.max_fragment_size is None else protocol.max_fragment_size,
+            *message_limits(protocol),
             MASKING_KEYS,
         )
         super().__init__(link)
         link.connection = self
-        link.ping_interval = -1.0 if ping_interval is None else ping_interval
-        link.ping_timeout = -1.0 if ping_timeout is None else ping_timeout
-        link.close_timeout = -1.0 if close_timeout is None else close_timeout
-        link.stall_timeout = STALL_TIMEOUT
-        link.max_fragments = MAX_FRAGMENTS
-        link.high, link.low = watermarks(max_queue)
+        configure_session(
+            link,
+            self,
+            protocol,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
+        )
         high, low = watermarks(write_limit)
         self._write_limit = (sys.maxsize, 0) if high < 0 else (high, low)
         self._protocol = protocol
-        protocol.logger = logging.LoggerAdapter(
-            cast("logging.Logger", protocol.logger), {"websocket": weakref.proxy(self)}
-        )
+        # That of the handshake; later, it is made when it is asked for.
+        self._logger = protocol.logger
         self._request = None
         self._response = None
-        if protocol.debug:
-            link.trace = self._trace
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """
@@ -156,34 +126,28 @@ class Connection(Attributes, OlderAttributes):
         """
         Go from the opening handshake to the open connection.
         """
-        link = self._link
-        extensions = protocol.extensions
-        if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
-            link.deflate = extensions[0].codec
-            link.reserved_bits = 0x40
-            link.compression_threshold = COMPRESSION_THRESHOLD
-        elif extensions:
-            link.extensions = list(extensions)
-            link.reserved_bits = 0x70
-        if protocol.debug:
-            self.logger.debug("= connection is OPEN")
-        link.open()
+        equip_session(self._link, protocol)
+        if not protocol.debug:
+            self._slim_down()
+        self._link.open()
+
+    def _slim_down(self) -> None:
+        """
+        Let go of what can be made again and what few connections need again.
+        """
+        protocol = self._protocol
+        logger = self._logger
+        if type(logger) is logging.LoggerAdapter and protocol.logger is logger:
+            protocol.logger = logger.logger
+            self._logger = None
+        for message in (self._request, self._response):
+            if message is not None:
+                message.headers.pack()
 
     def _connection_lost(self, exc: Exception | None) -> None:
         """
         Take in that the transport is gone.
         """
-
-    def _trace(self, direction: str, head: int, payload: Data) -> None:
-        """
-        Log a frame.
-        """
-        frame = Frame(
-            Opcode(head & 0x0F),
-            payload.encode() if isinstance(payload, str) else payload,
-            fin=bool(head & 0x80),
-        )
-        self.logger.debug("%s %s", direction, frame)
 
     # Receiving.
 
@@ -324,7 +288,7 @@ class Connection(Attributes, OlderAttributes):
             ProtocolError: The payload is too long.
             TypeError: The payload is neither text nor bytes.
         """
-        payload = None if data is None else _control_payload(data)
+        payload = None if data is None else control_payload(data)
         link = self._link
         if link.state != OPEN:
             await wait_until_sendable(link)
@@ -346,7 +310,7 @@ class Connection(Attributes, OlderAttributes):
             ProtocolError: The payload is too long.
             TypeError: The payload is neither text nor bytes.
         """
-        payload = _control_payload(data)
+        payload = control_payload(data)
         link = self._link
         if link.state != OPEN:
             await wait_until_sendable(link)
@@ -395,17 +359,3 @@ class Connection(Attributes, OlderAttributes):
             ConnectionClosed: The connection was lost meanwhile.
         """
         await drain(self._link)
-
-
-def _control_payload(data: Data | BytesLike) -> bytes:
-    """
-    Return the payload of a control frame.
-
-    Raises:
-        TypeError: The data is neither text nor bytes.
-    """
-    if isinstance(data, str):
-        return data.encode()
-    if isinstance(data, bytes | bytearray | memoryview):
-        return bytes(data)
-    raise TypeError("data must be str or bytes-like")

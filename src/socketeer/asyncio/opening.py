@@ -6,9 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from .._opening import (
+    check_response,
+    closing_response,
+    failure_response,
+    late_response,
+)
 from ..http11 import Request, Response
 from ..protocol import OPEN
 
@@ -20,8 +25,6 @@ if TYPE_CHECKING:
     from .server import Server, ServerConnection
 
 __all__ = ["ServerOpening"]
-
-_NO_PREFIX = "Failed to open a WebSocket connection"
 
 
 class ServerOpening:
@@ -104,16 +107,8 @@ class ServerOpening:
         """
         if self.answered or not self.secure:
             self._give_up()
-        elif self.request is None:
-            self.protocol.handshake_exc = TimeoutError("timed out during handshake")
-            self._reject(
-                HTTPStatus.REQUEST_TIMEOUT, f"{_NO_PREFIX}: request timeout.\n"
-            )
         else:
-            self.protocol.handshake_exc = TimeoutError("timed out during handshake")
-            self._reject(
-                HTTPStatus.SERVICE_UNAVAILABLE, f"{_NO_PREFIX}: server timeout.\n"
-            )
+            self._reject(late_response(self.protocol, self.request is not None))
 
     def shut_down(self) -> None:
         """
@@ -122,7 +117,7 @@ class ServerOpening:
         if not self.secure:
             self._give_up()
         elif not self.answered and self.request is None:
-            self._reject(HTTPStatus.SERVICE_UNAVAILABLE, "Server is shutting down.\n")
+            self._reject(closing_response(self.protocol))
 
     # The steps.
 
@@ -147,9 +142,7 @@ class ServerOpening:
         if response is None:
             response = protocol.accept(request)
             if response.status_code == 101 and self.server.is_closing():
-                self._reject(
-                    HTTPStatus.SERVICE_UNAVAILABLE, "Server is shutting down.\n"
-                )
+                self._reject(closing_response(protocol))
                 return
         else:
             assert isinstance(response, Response)
@@ -238,12 +231,12 @@ class ServerOpening:
         """
         if self.answered or self.connection._link.lost:
             return
-        if result is not None and not isinstance(result, Response):
-            self._fail(
-                name, TypeError(f"{name} must return a Response or None: {result!r}")
-            )
-            return
-        then(result)
+        try:
+            response = check_response(name, result)
+        except TypeError as exc:
+            self._fail(name, exc)
+        else:
+            then(response)
 
     def _fail(self, name: str, exc: Exception) -> None:
         """
@@ -251,21 +244,15 @@ class ServerOpening:
         """
         if self.answered or self.connection._link.lost:
             return
-        self.protocol.handshake_exc = exc
-        self.connection.logger.error("%s failed", name, exc_info=exc)
-        self._reject(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            f"{_NO_PREFIX}.\nSee server log for more information.\n",
-        )
+        self._reject(failure_response(self.protocol, self.connection.logger, name, exc))
 
     # Ends.
 
-    def _reject(self, status: HTTPStatus, text: str) -> None:
+    def _reject(self, response: Response) -> None:
         """
         Send a response that no hook has asked for.
         """
         self._cancel()
-        response = self.protocol.reject(status, text)
         self.connection.response = response
         self.protocol.send_response(response)
         self._write()

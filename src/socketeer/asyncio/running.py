@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from ..exceptions import ConnectionClosed
+from .._connection import report_handler
 from ..http11 import SERVER, Response
 from ..protocol import OPEN
+from ..utils import get_socket_name
 from .opening import ServerOpening
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from ..server import ServerProtocol
     from ..typing import LoggerLike
-    from ._cellar import Link
     from .server import ServerConnection
 
 __all__ = ["Hook", "Server"]
@@ -114,13 +113,7 @@ class Server:
         Tell where the server listens.
         """
         for sock in self.server.sockets:
-            if sock.family == socket.AF_INET:
-                name = "{}:{}".format(*sock.getsockname())
-            elif sock.family == socket.AF_INET6:
-                name = "[{}]:{}".format(*sock.getsockname()[:2])
-            else:
-                name = str(sock.getsockname())
-            self.logger.info("server listening on %s", name)
+            self.logger.info("server listening on %s", get_socket_name(sock))
 
     # Connections.
 
@@ -196,18 +189,7 @@ class Server:
         """
         Log why a handler ended.
         """
-        link = connection._link
-        if isinstance(exc, BaseExceptionGroup):
-            # What the tasks of a task group raised.
-            _, others = exc.split(lambda each: _is_own_end(each, link))
-            quiet = others is None
-        else:
-            quiet = _is_own_end(exc, link)
-        if quiet:
-            # Its own connection was closed: that happens every day.
-            connection.logger.info("connection handler ended: %s", exc)
-        else:
-            connection.logger.error("connection handler failed", exc_info=exc)
+        report_handler(connection._link, connection.logger, exc)
 
     def forget(self, connection: ServerConnection) -> None:
         """
@@ -333,17 +315,6 @@ class Server:
         The listening sockets; none after closing.
         """
         return () if self.server is None else tuple(self.server.sockets)
-
-
-def _is_own_end(exc: BaseException, link: Link) -> bool:
-    """
-    Tell whether an exception is about the end of this connection.
-    """
-    return (
-        isinstance(exc, ConnectionClosed)
-        and exc.rcvd == link.close_rcvd
-        and exc.sent == link.close_sent
-    )
 
 
 class _HandlerEnd:

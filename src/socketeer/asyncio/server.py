@@ -11,17 +11,16 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from ..extensions.permessage_deflate import enable_server_permessage_deflate
-from ..headers import validate_subprotocols
+from .._compatibility import adapt_handler
+from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
 from ..http11 import SERVER, Request, Response
 from ..protocol import Protocol
 from ..server import ServerProtocol
-from . import compatibility
 from .authentication import basic_auth
 from .broadcasting import broadcast
 from .connection import Connection
 from .running import Server
-from .serving import Binding, ConnectionFactory
+from .serving import Binding
 
 if TYPE_CHECKING:
     from ..auth import TokenSearch
@@ -108,8 +107,8 @@ class ServerConnection(Connection):
         self.server.start_handler(self)
 
     def _connection_lost(self, exc: Exception | None) -> None:
-        if self.protocol.handshake_exc is None:
-            self.logger.info("connection closed")
+        if self._protocol.handshake_exc is None:
+            self._log(logging.INFO, "connection closed")
         self.server.forget(self)
 
 
@@ -220,37 +219,24 @@ def serve(
         ValueError: The compression is not supported, or a limit makes no sense.
         TypeError: An argument is of the wrong type.
     """
-    older = compatibility.take_older_arguments(kwargs)
-    if older.close_timeout is not None:
-        close_timeout = older.close_timeout
-    create_connection = older.create_connection or create_connection
-    if process_request is None:
-        process_request = compatibility.overridden_process_request(create_connection)
-    else:
-        process_request = compatibility.adapt_process_request(process_request)
-    if older.extra_headers is not None:
-        process_response = compatibility.adapt_headers(
-            older.extra_headers, process_response
-        )
-    if subprotocols is not None:
-        validate_subprotocols(subprotocols)
-    if compression == "deflate":
-        extensions = enable_server_permessage_deflate(extensions)
-    elif compression is not None:
-        raise ValueError(f"unsupported compression: {compression}")
+    hooks = prepare_hooks(
+        Hooks(create_connection, process_request, process_response, close_timeout),
+        kwargs,
+    )
     factory = ConnectionFactory(
-        create_connection or ServerConnection,
-        {
-            "origins": origins,
-            "extensions": extensions,
-            "subprotocols": subprotocols,
-            "max_size": max_size,
-            "logger": logger or logging.getLogger("socketeer.server"),
-        },
+        hooks.create_connection or ServerConnection,
+        prepare_protocol(
+            origins=origins,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            compression=compression,
+            max_size=max_size,
+            logger=logger,
+        ),
         {
             "ping_interval": ping_interval,
             "ping_timeout": ping_timeout,
-            "close_timeout": close_timeout,
+            "close_timeout": hooks.close_timeout,
             "max_queue": max_queue,
             "write_limit": write_limit,
         },
@@ -262,9 +248,9 @@ def serve(
         kwargs.update(host=host, port=port)
     return Server(
         Binding(factory, **kwargs),
-        compatibility.adapt_handler(handler),
-        process_request=process_request,
-        process_response=process_response,
+        adapt_handler(handler),
+        process_request=hooks.process_request,
+        process_response=hooks.process_response,
         server_header=server_header,
         open_timeout=open_timeout,
         logger=logger,

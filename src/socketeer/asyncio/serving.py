@@ -5,14 +5,12 @@ From listening sockets to connections: what ``serve()`` sets up.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
 import socket
 import ssl as ssl_module
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..server import ServerProtocol
+from .._serving import ConnectionFactory
 from ._cellar import ForeignProtocol, SocketTransport, TLSTransport, turn_of
 from .listener import Listener, bind_tcp, bind_unix, watches_sockets
 
@@ -21,43 +19,7 @@ if TYPE_CHECKING:
     from ._cellar import Link, Wire
     from .server import Server, ServerConnection
 
-__all__ = ["Binding", "ConnectionFactory"]
-
-
-@dataclasses.dataclass
-class ConnectionFactory:
-    """
-    Makes connections and the handshakes they begin with.
-
-    Attributes:
-        create_connection: The class, or a function that stands for it.
-        protocol_arguments: Arguments of :class:`~socketeer.server.ServerProtocol`.
-        connection_arguments: Arguments of the class.
-        select_subprotocol: Hook, called with the connection.
-    """
-
-    create_connection: Callable[..., ServerConnection]
-    protocol_arguments: dict[str, Any]
-    connection_arguments: dict[str, Any]
-    select_subprotocol: Callable[..., Any] | None
-
-    def make(self, server: Server) -> tuple[ServerConnection, ServerProtocol]:
-        """
-        Return a new connection and its handshake.
-        """
-        hook: Any = self.select_subprotocol
-
-        def select(_: ServerProtocol, subprotocols: Sequence[Any]) -> Any:
-            return hook(connection, subprotocols)
-
-        protocol = ServerProtocol(
-            select_subprotocol=None if hook is None else select,
-            **self.protocol_arguments,
-        )
-        connection = self.create_connection(
-            protocol, server, **self.connection_arguments
-        )
-        return connection, protocol
+__all__ = ["Binding"]
 
 
 class Binding:
@@ -176,7 +138,8 @@ class Binding:
         """
         Make a connection of an accepted socket.
         """
-        connection, protocol = self._factory.make(server)
+        connection: ServerConnection
+        connection, protocol = self._factory.make((), (server,))
         link = connection._link
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             # Frames are written when they are to be sent: no waiting for more.
@@ -264,7 +227,8 @@ class Binding:
         """
         Make the protocol of a connection that the loop has accepted.
         """
-        connection, protocol = self._factory.make(server)
+        connection: ServerConnection
+        connection, protocol = self._factory.make((), (server,))
         link = connection._link
 
         def connected(wire: Wire) -> None:

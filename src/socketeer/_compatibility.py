@@ -11,11 +11,11 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..datastructures import Headers
-from ..http11 import Response
+from .datastructures import Headers
+from .http11 import Response
 
 if TYPE_CHECKING:
-    from ..http11 import Request
+    from .http11 import Request
 
 __all__ = [
     "OlderArguments",

@@ -1,17 +1,26 @@
 """
-Messages for many connections.
+Messages as users give them, in whatever room: for many connections, in control
+frames.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._cellar import PreparedMessage
+from ._implementation import load
 
 if TYPE_CHECKING:
-    from ..typing import BytesLike, Data
+    from ._core.prepared import PreparedMessage
+    from .typing import BytesLike, Data
+else:
+    PreparedMessage = load("prepared").PreparedMessage
 
-__all__ = ["PreparedMessage", "check_overflow", "prepare"]
+__all__ = [
+    "PreparedMessage",
+    "check_overflow",
+    "control_payload",
+    "prepare",
+]
 
 
 def prepare(message: Data | BytesLike, *, text: bool | None = None) -> PreparedMessage:
@@ -51,3 +60,17 @@ def check_overflow(on_overflow: str) -> None:
         raise ValueError(
             f"on_overflow must be 'close', 'drop' or 'latest', not {on_overflow!r}"
         )
+
+
+def control_payload(data: Data | BytesLike) -> bytes:
+    """
+    Return the payload of a control frame.
+
+    Raises:
+        TypeError: The data is neither text nor bytes.
+    """
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    raise TypeError("data must be str or bytes-like")
