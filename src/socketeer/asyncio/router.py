@@ -9,9 +9,9 @@ import ssl as ssl_module
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+from .. import _compatibility
 from ..http11 import Request, Response
 from ..routing import BaseRouter, make_router
-from . import compatibility
 from .server import Server, ServerConnection, serve
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def route(
     router = make_router(
         create_router or Router, url_map, server_name, secure=ssl is not None
     )
-    hook = compatibility.adapt_process_request(
+    hook = _compatibility.adapt_process_request(
         kwargs.pop("process_request", None)
-    ) or compatibility.overridden_process_request(kwargs.get("create_connection"))
+    ) or _compatibility.overridden_process_request(kwargs.get("create_connection"))
     process_request = (
         router.route_request if hook is None else _after(hook, router.route_request)
     )
