@@ -5,8 +5,8 @@ WebSocket servers on asyncio that choose a handler by the path.
 from __future__ import annotations
 
 import inspect
-import ssl as ssl_module
 from collections.abc import Callable
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _compatibility
@@ -42,7 +42,7 @@ def route(
     url_map: Map,
     *args: Any,
     server_name: str | None = None,
-    ssl: ssl_module.SSLContext | Literal[True] | None = None,
+    ssl: SSLContext | Literal[True] | None = None,
     create_router: Callable[..., Router] | None = None,
     **kwargs: Any,
 ) -> Server:
