@@ -51,7 +51,7 @@ nitpick_ignore_regex = [
         "py:class",
         (
             r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook"
-            r"|Map|PerMessageDeflate|R|RoutedConnection|SupportsKeysAndGetItem"
+            r"|Map|PerMessageDeflate|R|RoutedConnection|SSLContext|SupportsKeysAndGetItem"
             r"|TokenHolder)"
         ),
     ),
