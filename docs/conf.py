@@ -51,7 +51,8 @@ nitpick_ignore_regex = [
         "py:class",
         (
             r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook"
-            r"|PerMessageDeflate|SupportsKeysAndGetItem)"
+            r"|Map|PerMessageDeflate|R|RoutedConnection|SSLContext|SupportsKeysAndGetItem"
+            r"|TokenHolder)"
         ),
     ),
 ]

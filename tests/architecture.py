@@ -47,6 +47,7 @@ FIRST_FLOOR = {
     "extensions",
     "protocol",
     "proxy",
+    "routing",
     "server",
 }
 ROOMS = {"asyncio", "sync", "trio"}

@@ -48,11 +48,14 @@ PACKAGES = {"pure": "socketeer._core", "fast": "socketeer._fast"}
 # Programs a test may need, with the names under which they may be installed.
 PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    # Debian keeps servers where only root looks for programs.
     "danted": ("danted", "/usr/sbin/danted"),
+    "haproxy": ("haproxy", "/usr/sbin/haproxy"),
     "microsocks": ("microsocks",),
+    "nginx": ("nginx", "/usr/sbin/nginx"),
     "node": ("node", "nodejs"),
     "npm": ("npm",),
-    "tinyproxy": ("tinyproxy",),
+    "tmux": ("tmux",),
 }
 
 

@@ -31,7 +31,7 @@ ONCE = (
     "tests/tools",
 )
 # Do not depend on the build.
-ONCE_PER_PYTHON = ("tests/ground",)
+ONCE_PER_PYTHON = ("tests/cli", "tests/ground")
 # Speak with programs to which our Python does not matter.
 ONCE_PER_BUILD = ("tests/bench", "tests/browser", "tests/interop", "tests/test_docs.py")
 
@@ -39,6 +39,7 @@ ONCE_PER_BUILD = ("tests/bench", "tests/browser", "tests/interop", "tests/test_d
 # adapter between the core and asyncio is a part of the room that is compiled.
 COVERAGE = {
     "src/socketeer/asyncio/*": 95,
+    "src/socketeer/cli/*": 95,
     "src/socketeer/_core/aio/*": 98,
     "src/socketeer/*.py,src/socketeer/_core/*.py,src/socketeer/extensions/*": 100,
 }
