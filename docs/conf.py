@@ -42,7 +42,10 @@ nitpick_ignore_regex = [
     ("py:obj", "True|False|None"),
     (
         "py:.*",
-        r"(asyncio|collections|http|logging|os|re|socket|ssl|typing|uuid|zlib)\..*",
+        (
+            r"(asyncio|collections|concurrent|http|logging|os|re|socket|ssl|ssl_module"
+            r"|threading|typing|uuid|zlib)\..*"
+        ),
     ),
     ("py:.*", r"_(asyncio|socket|ssl|thread|weakref)\..*"),
     # What the public interface is made from, and is not public itself.
@@ -50,12 +53,15 @@ nitpick_ignore_regex = [
     (
         "py:class",
         (
-            r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook"
-            r"|Map|PerMessageDeflate|R|RoutedConnection|SSLContext|SupportsKeysAndGetItem"
-            r"|TokenHolder)"
+            r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook|Map"
+            r"|PerMessageDeflate|R|Reception|RoutedConnection|SSLContext"
+            r"|SupportsKeysAndGetItem|TokenHolder)"
         ),
     ),
 ]
+
+# Rooms have classes of the same names, which signatures do not tell apart.
+suppress_warnings = ["ref.python"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

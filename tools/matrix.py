@@ -40,6 +40,7 @@ ONCE_PER_BUILD = ("tests/bench", "tests/browser", "tests/interop", "tests/test_d
 COVERAGE = {
     "src/socketeer/asyncio/*": 95,
     "src/socketeer/cli/*": 95,
+    "src/socketeer/sync/*": 95,
     "src/socketeer/_core/aio/*": 98,
     "src/socketeer/*.py,src/socketeer/_core/*.py,src/socketeer/extensions/*": 100,
 }

@@ -1,25 +1,162 @@
 """
-Bearer tokens: where a client may put one, without I/O.
+Who is there: HTTP Basic Authentication and bearer tokens, without I/O.
 
-The rooms add the waiting for a first message.
+The rooms add the waiting: for a user's check of a password, and for a first
+message with a token.
 """
 
 from __future__ import annotations
 
+import hmac
 import itertools
 import json
 import re
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+from typing import Protocol, TypeVar, cast
 
 from .datastructures import Headers, MultipleValuesError
 from .exceptions import InvalidHandshake, InvalidHeader
-from .headers import parse_subprotocol
-from .http11 import Request
+from .headers import (
+    build_www_authenticate_basic,
+    parse_authorization_basic,
+    parse_subprotocol,
+)
+from .http11 import Request, Response
 from .protocol import CONNECTING, State
 from .server import ServerProtocol
 from .typing import Data
 
-__all__ = ["TokenSearch", "bearer_token"]
+__all__ = ["BasicAuthentication", "CheckCredentials", "TokenSearch", "bearer_token"]
+
+Credentials = tuple[str, str]
+CheckCredentials = Callable[[str, str], bool | Awaitable[bool]]
+
+
+# Basic
+
+
+class Authenticated(Protocol):
+    """
+    What HTTP Basic Authentication needs of a connection.
+
+    Attributes:
+        username: Who authenticated.
+    """
+
+    username: str
+
+    def respond(self, status: HTTPStatus, text: str) -> Response:
+        """
+        Make a plain text response.
+        """
+        ...
+
+
+class BasicAuthentication:
+    """
+    HTTP Basic Authentication of clients (RFC 7617).
+
+    Args:
+        realm: What the credentials are for.
+        credentials: A pair of a user name and a password, or several pairs.
+        check_credentials: A function that takes both and tells whether they are
+            valid, perhaps later.
+
+    Attributes:
+        check: Tells whether a user name and a password are valid.
+
+    Raises:
+        ValueError: Both or none of the last two arguments are given.
+        TypeError: These are no credentials.
+    """
+
+    def __init__(
+        self,
+        realm: str,
+        credentials: Credentials | Iterable[Credentials] | None,
+        check_credentials: CheckCredentials | None,
+    ) -> None:
+        if (credentials is None) == (check_credentials is None):
+            raise ValueError("provide either credentials or check_credentials")
+        self.realm = realm
+        self.check: CheckCredentials = check_credentials or _comparison(credentials)
+
+    def claim(
+        self, connection: Authenticated, request: Request
+    ) -> Credentials | Response:
+        """
+        Return the user name and the password in a request, or the response to a
+        request without.
+        """
+        try:
+            authorization = request.headers["Authorization"]
+        except KeyError:
+            return self._refuse(connection, "Missing credentials\n")
+        try:
+            return parse_authorization_basic(authorization)
+        except InvalidHeader:
+            return self._refuse(connection, "Unsupported credentials\n")
+
+    def decide(
+        self, connection: Authenticated, username: str, valid: object
+    ) -> Response | None:
+        """
+        Return the response after the check: none if the credentials are valid.
+        """
+        if not valid:
+            return self._refuse(connection, "Invalid credentials\n")
+        connection.username = username
+        return None
+
+    def _refuse(self, connection: Authenticated, text: str) -> Response:
+        response = connection.respond(HTTPStatus.UNAUTHORIZED, text)
+        response.headers["WWW-Authenticate"] = build_www_authenticate_basic(self.realm)
+        return response
+
+
+def _is_credentials(value: object) -> bool:
+    """
+    Tell whether this is a pair of a user name and a password.
+    """
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(item, str) for item in value)
+    )
+
+
+def _comparison(credentials: object) -> CheckCredentials:
+    """
+    Return a function that compares with a list of credentials.
+
+    Raises:
+        TypeError: These are no credentials.
+    """
+    if _is_credentials(credentials):
+        known = [cast("Credentials", credentials)]
+    elif isinstance(credentials, Iterable):
+        known = list(credentials)
+        if not all(_is_credentials(item) for item in known):
+            raise TypeError(f"invalid credentials argument: {credentials}")
+    else:
+        raise TypeError(f"invalid credentials argument: {credentials}")
+    passwords = dict(known)
+
+    def check_credentials(username: str, password: str) -> bool:
+        expected = passwords.get(username)
+        # Compared in any case, in constant time: how long it takes must tell
+        # neither the password nor whether the user exists.
+        matches = hmac.compare_digest(
+            (expected or "").encode("utf-8", "surrogateescape"),
+            password.encode("utf-8", "surrogateescape"),
+        )
+        return matches and expected is not None
+
+    return check_credentials
+
+
+# Bearer tokens
 
 # Longest token accepted, in bytes; no larger one fits into a header line.
 MAX_TOKEN_SIZE = 8192

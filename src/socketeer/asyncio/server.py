@@ -41,8 +41,8 @@ class ServerConnection(Connection):
     """
     The server's end of a WebSocket connection.
 
-    Handlers get one of these. See :class:`~.connection.Connection` for what it
-    can do; the following is only the server's.
+    Handlers get one of these. See :class:`~socketeer.asyncio.connection.Connection`
+    for what it can do; the following is only the server's.
 
     Attributes:
         server: The server.
