@@ -36,9 +36,11 @@ import pytest
 import trustme
 
 from tests import under_test
+from tests.proxies import Proxies
 from tools.pythons import compiles, examine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
 PACKAGES = {"pure": "socketeer._core", "fast": "socketeer._fast"}
@@ -46,8 +48,11 @@ PACKAGES = {"pure": "socketeer._core", "fast": "socketeer._fast"}
 # Programs a test may need, with the names under which they may be installed.
 PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "danted": ("danted", "/usr/sbin/danted"),
+    "microsocks": ("microsocks",),
     "node": ("node", "nodejs"),
     "npm": ("npm",),
+    "tinyproxy": ("tinyproxy",),
 }
 
 
@@ -207,6 +212,20 @@ def compiler() -> str:
     if python is not None and compiles(python, compiler):
         return compiler
     return miss("compiler")
+
+
+@pytest.fixture(scope="session")
+def proxies(
+    tmp_path_factory: pytest.TempPathFactory, certificate_authority: trustme.CA
+) -> Iterator[Proxies]:
+    """
+    Start proxies as they are asked for; a test is skipped for want of a program.
+    """
+    running = Proxies(
+        tmp_path_factory.mktemp("proxies"), certificate_authority, find_program
+    )
+    yield running
+    running.stop()
 
 
 # Selection and report.

@@ -5,27 +5,39 @@ How connect() gets its socket: what the loop does for it, and what fails.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import sys
 
 import pytest
 
 from tests.asyncio.exchange import connecting, echo, nothing_left_over, serving
-from tests.under_test import lib
+from tests.under_test import OURS, lib
 
 pytestmark = pytest.mark.anyio
 
 
-def on_uvloop():
+def cannot(options):
     """
-    Tell whether the loop is uvloop's, which refuses what asyncio's can do.
+    Tell whether websockets leaves options to a loop that does not know them.
     """
-    return type(asyncio.get_running_loop()).__module__.startswith("uvloop")
+    if OURS or not options:
+        return False
+    if type(asyncio.get_running_loop()).__module__.startswith("uvloop"):
+        return True
+    return "all_errors" in options and sys.version_info < (3, 12)
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"happy_eyeballs_delay": 0.01}, {"happy_eyeballs_delay": 0.01, "interleave": 1}],
-    ids=["delay", "interleave"],
+    [
+        {"happy_eyeballs_delay": 0.01},
+        {"happy_eyeballs_delay": 0.01, "interleave": 1},
+        {"happy_eyeballs_delay": None},
+        {"interleave": 2},
+        {"all_errors": True},
+    ],
+    ids=["delay", "interleave", "none", "two", "all"],
 )
 async def test_happy_eyeballs(options):
     """
@@ -33,9 +45,7 @@ async def test_happy_eyeballs(options):
     """
     async with nothing_left_over(), serving() as server:
         uri = server.uri.replace("127.0.0.1", "localhost")
-        if on_uvloop():
-            with pytest.raises(TypeError, match="happy_eyeballs_delay"):
-                await connecting(uri, **options)
+        if cannot(options):
             return
         async with connecting(uri, **options) as connection:
             await connection.send("x" * 100_000)
@@ -46,10 +56,10 @@ async def test_happy_eyeballs(options):
 
 async def test_happy_eyeballs_over_tls(server_ssl_context, client_ssl_context):
     """
-    The loop speaks TLS then.
+    TLS is spoken with the address that has answered.
     """
     async with serving(ssl=server_ssl_context) as server:
-        if on_uvloop():
+        if cannot({"happy_eyeballs_delay"}):
             return
         uri = server.uri.replace("127.0.0.1", "localhost")
         async with connecting(
@@ -57,6 +67,100 @@ async def test_happy_eyeballs_over_tls(server_ssl_context, client_ssl_context):
         ) as connection:
             await connection.send("hello")
             assert "hello" == await connection.recv()
+
+
+@pytest.fixture
+def resolving(monkeypatch):
+    """
+    Return a function that gives localhost other addresses.
+    """
+
+    def set_addresses(*addresses):
+        loop = asyncio.get_running_loop()
+        resolve = loop.getaddrinfo
+
+        async def getaddrinfo(host, port, **options):
+            if host != "localhost":
+                return await resolve(host, port, **options)
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+                for address in addresses
+            ]
+
+        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+
+    return set_addresses
+
+
+@contextlib.contextmanager
+def listening(address, *, is_full=False):
+    """
+    Listen on a port; if full, connections are neither accepted nor refused.
+    """
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server((address, 0), backlog=0))
+        for _ in range(4 * is_full):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.ours
+async def test_an_address_that_does_not_answer_costs_the_delay(resolving):
+    """
+    The next one is tried besides, and what came of the first is thrown away.
+    """
+    with listening("127.0.0.2", is_full=True) as port:
+        async with lib.serve(echo, "127.0.0.1", port), nothing_left_over():
+            resolving("127.0.0.2", "127.0.0.1")
+            started_at = asyncio.get_running_loop().time()
+            async with connecting(
+                f"ws://localhost:{port}", happy_eyeballs_delay=0.03
+            ) as connection:
+                assert ("127.0.0.1", port) == connection.remote_address
+            assert asyncio.get_running_loop().time() - started_at > 0.03
+
+
+@pytest.mark.ours
+async def test_an_address_that_refuses_costs_nothing(resolving):
+    """
+    The next one is tried at once.
+    """
+    async with serving() as server:
+        resolving("127.0.0.2", "127.0.0.1")
+        async with connecting(
+            server.uri.replace("127.0.0.1", "localhost"), happy_eyeballs_delay=60
+        ) as connection:
+            assert "127.0.0.1" == connection.remote_address[0]
+
+
+@pytest.mark.ours
+async def test_a_connection_that_comes_too_late_is_closed(resolving):
+    """
+    Two addresses answer in the same turn of the loop: one of them is enough.
+    """
+    async with serving() as server, nothing_left_over():
+        async with lib.serve(echo, "127.0.0.2", server.port):
+            resolving("127.0.0.2", "127.0.0.1")
+            async with connecting(
+                f"ws://localhost:{server.port}", happy_eyeballs_delay=0.0
+            ) as connection:
+                assert server.port == connection.remote_address[1]
+
+
+@pytest.mark.ours
+async def test_all_errors(resolving):
+    """
+    One for each address, in an ExceptionGroup.
+    """
+    with listening("127.0.0.1") as port:
+        pass
+    resolving("127.0.0.1", "127.0.0.2")
+    with pytest.raises(ExceptionGroup, match="create_connection failed") as raised:
+        await connecting(f"ws://localhost:{port}", all_errors=True)
+
+    assert [ConnectionRefusedError] * 2 == list(map(type, raised.value.exceptions))
 
 
 async def test_a_local_address():

@@ -377,8 +377,8 @@ class connect:  # noqa: N801 - the field's interface
             exc: Why connecting failed.
 
         Returns:
-            The new URI, or the exception to raise: ``exc`` itself if it is no
-            redirect.
+            The new URI, or the exception to raise, which is ``exc`` itself if it is
+            no redirect.
         """
         arguments = self.connection_kwargs
         pinned: Pinned | None = None
@@ -416,7 +416,8 @@ class connect:  # noqa: N801 - the field's interface
             await way.go(connection)
             await connection.handshake(self.additional_headers, self.user_agent_header)
         except BaseException:
-            if link.wire is not None:
+            # A transport of asyncio's with TLS must not be aborted when it is gone.
+            if link.wire is not None and not link.lost:
                 link.wire.abort()
             raise
         return connection

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._cellar import Wire
     from .connection import Connection
 
-__all__ = ["TLS", "attach", "check_names", "open_socket", "wire_factory"]
+__all__ = ["TLS", "attach", "check_names", "open_socket"]
 
 _KNOWN_ARGUMENTS = {
     "all_errors",
@@ -69,7 +69,12 @@ class TLS(NamedTuple):
 # From a socket to a wire.
 
 
-async def attach(connection: Connection, sock: socket.socket, tls: TLS | None) -> None:
+async def attach(
+    connection: Connection,
+    sock: socket.socket,
+    tls: TLS | None,
+    peername: Any = None,
+) -> None:
     """
     Give a connection its wire.
 
@@ -77,6 +82,7 @@ async def attach(connection: Connection, sock: socket.socket, tls: TLS | None) -
         connection: The connection; its opening handshake must be set.
         sock: A connected socket; if there is an exception, it is closed.
         tls: How to speak TLS over it, if so.
+        peername: Address of the peer, if the socket does not know it.
 
     Raises:
         ssl.SSLError: The TLS handshake failed.
@@ -88,7 +94,7 @@ async def attach(connection: Connection, sock: socket.socket, tls: TLS | None) -
             await _attach_by_loop(connection, sock, tls)
             return
         async with asyncio.timeout(tls.handshake_timeout if tls else None):
-            await _attach(connection, sock, tls)
+            await _attach(connection, sock, tls, peername or sock.getpeername())
     except BaseException:
         wire = connection._link.wire
         if wire is None:
@@ -98,7 +104,9 @@ async def attach(connection: Connection, sock: socket.socket, tls: TLS | None) -
         raise
 
 
-async def _attach(connection: Connection, sock: socket.socket, tls: TLS | None) -> None:
+async def _attach(
+    connection: Connection, sock: socket.socket, tls: TLS | None, peername: Any
+) -> None:
     """
     Make a wire of a socket; with TLS, wait for the TLS handshake.
     """
@@ -108,9 +116,7 @@ async def _attach(connection: Connection, sock: socket.socket, tls: TLS | None) 
         # Frames are written when they are to be sent: no waiting for more.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
     if tls is None:
-        link.wire = SocketTransport(
-            link.turn, sock, link, high, low, sock.getpeername()
-        )
+        link.wire = SocketTransport(link.turn, sock, link, high, low, peername)
         link.wire.start()
         return
     secure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -126,7 +132,7 @@ async def _attach(connection: Connection, sock: socket.socket, tls: TLS | None) 
         link,
         high,
         low,
-        sock.getpeername(),
+        peername,
         tls.context,
         False,
         tls.server_hostname,
@@ -148,23 +154,18 @@ async def _attach_by_loop(
     arguments: dict[str, Any] = {"sock": sock}
     if tls is not None:
         arguments.update(ssl=tls.context, **tls.loop_arguments())
-    factory = wire_factory(connection)
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        await loop.create_connection(factory, **arguments)
-    else:
-        await loop.create_unix_connection(factory, **arguments)
-
-
-def wire_factory(connection: Connection) -> Callable[[], ForeignProtocol]:
-    """
-    Return what makes a protocol which gives a connection its wire.
-    """
     link = connection._link
 
     def connected(wire: Wire) -> None:
         link.wire = wire
 
-    return lambda: ForeignProtocol(link.turn, link, *connection._write_limit, connected)
+    def factory() -> ForeignProtocol:
+        return ForeignProtocol(link.turn, link, *connection._write_limit, connected)
+
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        await loop.create_connection(factory, **arguments)
+    else:
+        await loop.create_unix_connection(factory, **arguments)
 
 
 # From an address to a socket.

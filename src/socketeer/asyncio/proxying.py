@@ -1,9 +1,9 @@
 """
 How ``connect()`` gets to a server: directly, or through a proxy.
 
-Behind an HTTP proxy without TLS, and behind a SOCKS proxy, there is a socket as any
-other. Behind an HTTP proxy with TLS there is TLS already, perhaps with another TLS
-inside: these layers are the event loop's.
+Behind a proxy there is a socket as any other. If the proxy itself speaks TLS, the
+event loop does so with it, and passes everything on to a pair of sockets: one end of
+it is ours. TLS with the server is then ours as always, inside the TLS of the loop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .._tls import choose_context
 from ..exceptions import ProxyError
 from ..proxy import ConnectRequest, Proxy, get_proxy, parse_proxy, socks_arguments
-from .dialing import TLS, attach, check_names, open_socket, wire_factory
+from .dialing import TLS, attach, check_names, open_socket
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -76,6 +76,7 @@ class Way:
             ssl.SSLError: A TLS handshake failed.
             TimeoutError: A TLS handshake took too long.
         """
+        peername: Any = None
         if self.proxy is None:
             sock = await open_socket(self.address)
         elif self.proxy.is_socks:
@@ -83,11 +84,10 @@ class Way:
         elif self.proxy_tls is None:
             sock = await self._through_http(self._request(self.proxy))
         else:
-            await self._through_https(
-                connection, self._request(self.proxy), self.proxy_tls
+            sock, peername = await self._through_https(
+                self._request(self.proxy), self.proxy_tls
             )
-            return
-        await attach(connection, sock, self.tls)
+        await attach(connection, sock, self.tls, peername)
 
     def _request(self, proxy: Proxy) -> ConnectRequest:
         """
@@ -132,10 +132,11 @@ class Way:
         return sock
 
     async def _through_https(
-        self, connection: Connection, request: ConnectRequest, proxy_tls: TLS
-    ) -> None:
+        self, request: ConnectRequest, tls: TLS
+    ) -> tuple[socket.socket, Any]:
         """
-        Give a connection a wire to the server through an HTTP proxy with TLS.
+        Return a socket that leads to the server through an HTTP proxy with TLS, and
+        the address of the proxy.
         """
         loop = asyncio.get_running_loop()
         sock = await open_socket(self.address)
@@ -143,29 +144,18 @@ class Way:
             transport, tunnel = await loop.create_connection(
                 lambda: Tunnel(request),
                 sock=sock,
-                ssl=proxy_tls.context,
-                **proxy_tls.loop_arguments(),
+                ssl=tls.context,
+                **tls.loop_arguments(),
             )
         except BaseException:
             sock.close()
             raise
         try:
             await tunnel.through
-            protocol = wire_factory(connection)()
-            if self.tls is None:
-                transport.set_protocol(protocol)
-            else:
-                # None only if the event loop is being closed.
-                transport = await loop.start_tls(  # type: ignore[assignment]
-                    transport,
-                    protocol,
-                    self.tls.context,
-                    **self.tls.loop_arguments(),
-                )
-            protocol.connection_made(transport)
-            transport.resume_reading()
+            return await _pass_on(transport), transport.get_extra_info("peername")
         except BaseException:
-            transport.abort()
+            if not transport.is_closing():
+                transport.abort()
             raise
 
 
@@ -225,6 +215,74 @@ class Tunnel(asyncio.Protocol):
             self.through.set_exception(
                 exc or ConnectionResetError("connection to the proxy closed")
             )
+
+
+class Relay(asyncio.Protocol):
+    """
+    Passes on what a transport reads to another one, as fast as that can write.
+
+    Args:
+        other: The transport to write to.
+    """
+
+    def __init__(self, other: asyncio.Transport) -> None:
+        self.other = other
+
+    # The loop's stream transports are all that comes here.
+    def connection_made(self, transport: Any) -> None:
+        """
+        Let the other transport write here.
+        """
+        self.other.set_protocol(Relay(transport))
+        self.other.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """
+        Pass on what was read.
+        """
+        self.other.write(data)
+
+    def pause_writing(self) -> None:
+        """
+        Take in that this transport is slow.
+        """
+        if not self.other.is_closing():
+            self.other.pause_reading()
+
+    def resume_writing(self) -> None:
+        """
+        Take in that this transport has caught up.
+        """
+        if not self.other.is_closing():
+            self.other.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """
+        Close the other transport behind what it has to write.
+        """
+        self.other.close()
+
+
+async def _pass_on(transport: asyncio.Transport) -> socket.socket:
+    """
+    Return a socket that leads to where a transport does.
+    """
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    try:
+        ours.setblocking(False)
+        # Windows has no others than those of the internet.
+        connect = (
+            loop.create_connection
+            if theirs.family == socket.AF_INET
+            else loop.create_unix_connection
+        )
+        await connect(lambda: Relay(transport), sock=theirs)
+    except BaseException:
+        ours.close()
+        theirs.close()
+        raise
+    return ours
 
 
 def find_way(
