@@ -41,6 +41,7 @@ FIRST_FLOOR = {
     "_reconnection",
     "_redirection",
     "_serving",
+    "_sockets",
     "_tls",
     "auth",
     "client",
@@ -99,6 +100,8 @@ MAY_SEE_OUTSIDE = {
     ("_reconnection", "random"),
     # The rooms share one TLS context, which is made of files and does no I/O.
     ("_tls", "ssl"),
+    # They share how a Unix socket is bound: no data passes it, nobody waits.
+    ("_sockets", "socket"),
 }
 
 # Imports inside functions, as (module, imported), each with a reason.

@@ -1,21 +1,24 @@
 """
-HTTP Basic Authentication of clients (RFC 7617), in whatever room.
+HTTP Basic Authentication of clients (RFC 7617), in whatever room; the hook for rooms
+with coroutines.
 """
 
 from __future__ import annotations
 
 import hmac
+import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from .exceptions import InvalidHeader
 from .headers import build_www_authenticate_basic, parse_authorization_basic
+from .http11 import Response
 
 if TYPE_CHECKING:
-    from .http11 import Request, Response
+    from .http11 import Request
 
-__all__ = ["BasicAuthentication", "CheckCredentials", "Credentials"]
+__all__ = ["BasicAuthentication", "CheckCredentials", "Credentials", "basic_auth"]
 
 Credentials = tuple[str, str]
 CheckCredentials = Callable[[str, str], bool | Awaitable[bool]]
@@ -121,3 +124,39 @@ class BasicAuthentication:
         response: Response = connection.respond(HTTPStatus.UNAUTHORIZED, text)
         response.headers["WWW-Authenticate"] = build_www_authenticate_basic(self.realm)
         return response
+
+
+def basic_auth(
+    realm: str = "",
+    credentials: Credentials | Iterable[Credentials] | None = None,
+    check_credentials: CheckCredentials | None = None,
+) -> Callable[[Any, Request], Awaitable[Response | None]]:
+    """
+    Return a ``process_request`` hook that asks for a user name and a password.
+
+    One of ``credentials`` and ``check_credentials`` is needed. The name of the
+    user becomes the attribute ``username`` of the connection. Clients without
+    valid credentials get a response with status 401.
+
+    Args:
+        realm: What the credentials are for, in ASCII.
+        credentials: A pair of a user name and a password, or several pairs.
+        check_credentials: A function or coroutine function that takes a user name
+            and a password, and returns whether they are valid.
+
+    Raises:
+        ValueError: Both or none of the arguments are given.
+        TypeError: These are no credentials.
+    """
+    authentication = BasicAuthentication(realm, credentials, check_credentials)
+
+    async def process_request(connection: Any, request: Request) -> Response | None:
+        answer = authentication.read(connection, request)
+        if isinstance(answer, Response):
+            return answer
+        valid = authentication.check_credentials(*answer)
+        if inspect.isawaitable(valid):
+            valid = await valid
+        return authentication.decide(connection, answer[0], valid)
+
+    return process_request
