@@ -45,6 +45,7 @@ nitpick_ignore_regex = [
         r"(asyncio|collections|http|logging|os|re|socket|ssl|typing|uuid|zlib)\..*",
     ),
     ("py:.*", r"_(asyncio|socket|ssl|thread|weakref)\..*"),
+    ("py:.*", r"(trio|ssl_module)\..*"),
     # What the public interface is made from, and is not public itself.
     ("py:.*", r"socketeer\.(_core|_frame_endpoint|streams)\..*"),
     (
@@ -55,6 +56,9 @@ nitpick_ignore_regex = [
         ),
     ),
 ]
+
+# Rooms have the same names; annotations tell them without their modules.
+suppress_warnings = ["ref.python"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

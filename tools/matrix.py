@@ -39,6 +39,7 @@ ONCE_PER_BUILD = ("tests/browser", "tests/interop", "tests/test_docs.py")
 # adapter between the core and asyncio is a part of the room that is compiled.
 COVERAGE = {
     "src/socketeer/asyncio/*": 95,
+    "src/socketeer/trio/*": 95,
     "src/socketeer/_core/aio/*": 98,
     "src/socketeer/*.py,src/socketeer/_core/*.py,src/socketeer/extensions/*": 100,
 }

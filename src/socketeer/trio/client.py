@@ -41,7 +41,7 @@ class ClientConnection(Connection):
     """
     The client's end of a WebSocket connection, given by :func:`connect`.
 
-    See :class:`~.connection.Connection` for what it can do.
+    See :class:`~socketeer.trio.connection.Connection` for what it can do.
     """
 
     async def handshake(
@@ -189,7 +189,7 @@ class connect:  # noqa: N801 - the field's interface
         InvalidURI: The URI is not valid.
         InvalidProxy: The URL of the proxy is not valid.
         OSError: The TCP connection failed.
-        BrokenResourceError: The TLS handshake failed; ``__cause__`` tells why.
+        trio.BrokenResourceError: The TLS handshake failed; ``__cause__`` tells why.
         InvalidHandshake: The opening handshake failed.
         TimeoutError: Connecting took longer than ``open_timeout``.
         ValueError: Arguments contradict each other.
@@ -322,8 +322,8 @@ class connect:  # noqa: N801 - the field's interface
             exc: Why connecting failed.
 
         Returns:
-            The new URI, or the exception to raise: ``exc`` itself if it is no
-            redirect.
+            The new URI, or the exception to raise, which is ``exc`` itself if it is
+            no redirect.
         """
         pinned: Pinned | None = None
         if self._way.stream is not None:

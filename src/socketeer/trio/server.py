@@ -42,8 +42,8 @@ class ServerConnection(Connection):
     """
     The server's end of a WebSocket connection.
 
-    Handlers get one of these. See :class:`~.connection.Connection` for what it
-    can do; the following is only the server's.
+    Handlers get one of these. See :class:`~socketeer.trio.connection.Connection` for
+    what it can do; the following is only the server's.
 
     Attributes:
         server: The server.
