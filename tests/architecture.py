@@ -93,6 +93,7 @@ MAY_SEE_OUTSIDE = {
     ("utils", "secrets"),
     # A connection's ``id`` is part of the public interface.
     ("protocol", "uuid"),
+    ("_attributes", "uuid"),
     # Responses carry a ``Date``; the public interface has no argument for it.
     ("server", "email.utils"),
     # Delays that a client waits have chance in them; the public interface has no
@@ -111,6 +112,7 @@ MAY_IMPORT_LATE: set[tuple[str, str]] = {
     # Optional.
     ("proxy", "python_socks"),
     ("asyncio.proxying", "python_socks.async_.asyncio"),
+    ("trio.dialing", "python_socks.async_.trio"),
 }
 
 MAX_FILE_LINES = 600
