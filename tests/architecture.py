@@ -34,6 +34,7 @@ FIRST_FLOOR = {
     "_attributes",
     "_authentication",
     "_compatibility",
+    "_connecting",
     "_connection",
     "_frame_endpoint",
     "_messages",
@@ -92,6 +93,7 @@ MAY_SEE_OUTSIDE = {
     ("utils", "secrets"),
     # A connection's ``id`` is part of the public interface.
     ("protocol", "uuid"),
+    ("_attributes", "uuid"),
     # Responses carry a ``Date``; the public interface has no argument for it.
     ("server", "email.utils"),
     # Delays that a client waits have chance in them; the public interface has no
@@ -108,6 +110,7 @@ MAY_IMPORT_LATE: set[tuple[str, str]] = {
     # Optional.
     ("proxy", "python_socks"),
     ("asyncio.proxying", "python_socks.async_.asyncio"),
+    ("sync.dialing", "python_socks.sync"),
 }
 
 MAX_FILE_LINES = 600
