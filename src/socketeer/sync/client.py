@@ -255,7 +255,7 @@ class reconnect:  # noqa: N801 - the field's interface
         while True:
             try:
                 connection = self.connect()
-            except Exception as exc:  # noqa: BLE001 - decided by the user
+            except Exception as exc:
                 time.sleep(reconnection.failed(exc))
                 continue
             reconnection.opened(time.monotonic())

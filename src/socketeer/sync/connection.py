@@ -57,6 +57,8 @@ class Connection(Attributes):
         protocol: The opening handshake without I/O.
     """
 
+    _link: Link  # type: ignore[assignment] # of the same shape
+
     recv_bufsize = 65_536
     """Bytes read at a time."""
 
@@ -71,6 +73,7 @@ class Connection(Attributes):
         max_queue: int | tuple[int | None, int | None] | None = 16,
     ) -> None:
         link = self._link = Link(sock, protocol, self.recv_bufsize)
+        self._take = functools.partial(_take, link, None)
         self.socket = sock
         self._protocol = protocol
         self._request = None
@@ -172,7 +175,9 @@ class Connection(Attributes):
                 :meth:`recv_streaming`. It is not disturbed.
         """
         link = self._link
-        take = functools.partial(_take, link, decode)
+        take = self._take
+        if decode is not None:
+            take = functools.partial(_take, link, decode)
         return cast("Data", link.receive("recv", take, timeout))
 
     @overload

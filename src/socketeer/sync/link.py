@@ -11,22 +11,18 @@ one thread at most reads from the socket: the one that receives, or else the wat
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
-import socket
 import ssl as ssl_module
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from .._connection import message_limits
-from ..exceptions import ConcurrencyError, ConnectionClosed
-from ..protocol import CLIENT, CONNECTING, OPEN, Protocol
-from ._cellar import MaskingKeys, Session
-from .stream import DONT_WAIT, TLS, wait_for
-from .watch import WATCH
+from ..exceptions import ConcurrencyError
+from ..protocol import CONNECTING, OPEN, Protocol
+from .stream import DONT_WAIT, wait_for
+from .writing import Writer
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
     from ._cellar import PreparedMessage
@@ -34,9 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Link"]
 
 
-class Link(Session):
+class Link(Writer):
     """
-    A session with a socket.
+    A session with a socket, and the threads that receive from it and send to it.
 
     Args:
         sock: A connected socket; it belongs to the link from now on.
@@ -44,80 +40,37 @@ class Link(Session):
         buffer_size: Bytes read at a time.
 
     Attributes:
-        sock: The socket.
-        tls: TLS on the socket, if so.
-        lock: Guards everything here.
-        changed: Notified when the connection is lost, or a message complete.
-        lost: Whether the connection is over, and nothing will be read or written.
-        receiving: Whether a thread receives.
         streaming: Whether a message was received in part, by fragments.
         fragmenting: Whether a fragmented message is being sent.
-        on_lost: Called when the connection is lost.
         turns: How often a thread has received.
         turns_seen: What the watch knows of it.
         listed: Whether the watch knows that a thread has received.
-        watched: For which events the watch looks at the socket.
         deadline: What the watch has noted.
     """
 
     __slots__ = (
-        "_away",
-        "_broken",
         "_buffer",
         "_buffer_size",
-        "_eof_written",
-        "_protocol",
-        "_unsent",
-        "changed",
         "deadline",
         "fragmenting",
         "listed",
-        "lock",
-        "lost",
-        "on_lost",
-        "receiving",
-        "sock",
         "streaming",
-        "tls",
         "turns",
         "turns_seen",
-        "watched",
     )
 
     def __init__(
         self, sock: socket.socket, protocol: Protocol, buffer_size: int
     ) -> None:
-        Session.__init__(
-            self,
-            protocol.side is CLIENT,
-            *message_limits(protocol),
-            MaskingKeys(os.urandom),
-            time.monotonic,
-        )
-        self.sock = sock
-        self.tls: TLS | None = None
-        # A signal handler may interrupt a thread here and use the connection.
-        self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
-        self.lost = False
-        self.receiving = False
+        Writer.__init__(self, sock, protocol)
         self.streaming = False
         self.fragmenting = False
-        self.on_lost: Callable[[], object] = bool
         self.turns = 0
         self.turns_seen = -1
         self.listed = False
-        self.watched = 0
         self.deadline: list[Any] | None = None
-        self._protocol = protocol
         self._buffer_size = buffer_size
         self._buffer: bytearray | None = None
-        # What the socket did not take, and whether it takes nothing any more.
-        self._unsent: memoryview | None = None
-        self._broken = False
-        self._eof_written = False
-        # How many threads wait for the socket, without the lock.
-        self._away = 0
 
     def open(self, data: bytes) -> None:
         """
@@ -130,10 +83,10 @@ class Link(Session):
             self.start()
             if data:
                 # Nobody had the time to receive yet.
-                self._parse(bytearray(data), len(data), True)
+                self._take_plain(bytearray(data), len(data), True)
             self._leave()
             if self.next_deadline() < float("inf"):
-                WATCH.ask(self, False)
+                self.ask_watch(False)
 
     # Reading.
 
@@ -197,7 +150,7 @@ class Link(Session):
         self.turns += 1
         if not self.listed and not self.lost:
             self.listed = True
-            WATCH.ask(self, False)
+            self.ask_watch(False)
 
     def _read(self, deadline: float | None) -> None:
         """
@@ -223,9 +176,8 @@ class Link(Session):
         finally:
             self.lock.acquire()
             self._away -= 1
-            if self.lost:
-                self.close_socket()
-            elif size >= 0:
+            self.close_socket()
+            if size >= 0 and not self.lost:
                 self._take_in(self._buffer, size, failure, True)
         if size < 0 and not self.lost:
             raise TimeoutError("timed out while waiting for a message")
@@ -261,7 +213,7 @@ class Link(Session):
             buffer = bytearray(plain or b"")
             size = len(buffer)
         if size:
-            self._parse(buffer, size, hold_close)
+            self._take_plain(buffer, size, hold_close)
             return
         if self.failure is None and failure is not None:
             self.failure = failure
@@ -269,7 +221,7 @@ class Link(Session):
         self._flush()
         self._lose()
 
-    def _parse(self, buffer: bytearray, size: int, hold_close: bool) -> None:
+    def _take_plain(self, buffer: bytearray, size: int, hold_close: bool) -> None:
         """
         Have the session parse.
 
@@ -298,128 +250,6 @@ class Link(Session):
         Tell whether the watch has to read.
         """
         return not self.receiving and (not self.halted or self.discarding)
-
-    # Writing.
-
-    def settle(self) -> None:
-        """
-        Do what follows from a change: write, and mind the deadline.
-        """
-        outbox = self.outbox
-        if (outbox is not None and outbox.size) or self._unsent or self.wants_eof:
-            self._flush()
-        if self.is_timed() and not self.lost:
-            WATCH.ask(self, True)
-
-    def _flush(self) -> None:
-        """
-        Write as much as the socket takes.
-        """
-        while not (self.lost or self._broken):
-            if self._unsent is not None:
-                self._write(self._unsent)
-                if self._unsent is not None:
-                    return
-                self.settle_pong()
-            data = self.data_to_send()
-            if not data:
-                break
-            if self.tls is not None:
-                data = self.tls.encrypt(data)
-            self._write(data)
-        if self.wants_eof and not self._eof_written and self._unsent is None:
-            self._write_eof()
-
-    def _write_soon(self, data: bytes) -> None:
-        """
-        Write what TLS itself has to say, behind what waits.
-        """
-        if data:
-            if self._unsent is not None:
-                data = bytes(self._unsent) + data
-            self._write(data)
-
-    def _write(self, data: bytes | memoryview) -> None:
-        """
-        Write, and keep what the socket does not take.
-        """
-        if self._broken or self.lost:
-            return
-        try:
-            sent = self.sock.send(data, DONT_WAIT)
-        except BlockingIOError:
-            sent = 0
-        except OSError as exc:
-            self._note_broken(exc)
-            return
-        if sent == len(data):
-            self._unsent = None
-        else:
-            self._unsent = memoryview(data)[sent:]
-            if not self.congested:
-                self.congested = True
-                WATCH.ask(self, True)
-
-    def _note_broken(self, exc: OSError) -> None:
-        """
-        Take in that the peer does not read any more.
-        """
-        self._broken = True
-        self._unsent = None
-        self.outbox = None
-        if self.failure is None:
-            self.failure = exc
-        # What it has sent before is still read, such as its close frame; then
-        # comes the end, for whoever reads.
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RD)
-        WATCH.ask(self, True)
-
-    def _write_eof(self) -> None:
-        """
-        Tell the peer that nothing follows.
-        """
-        self._eof_written = True
-        if self.tls is not None:
-            self._write_soon(self.tls.end())
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_WR)
-
-    def is_congested(self) -> bool:
-        """
-        Tell whether something waits to be written.
-        """
-        return self._unsent is not None and not self.lost
-
-    def backlog_size(self) -> int:
-        """
-        Return how many bytes wait to be written.
-        """
-        outbox = self.outbox
-        return len(self._unsent or b"") + (0 if outbox is None else outbox.size)
-
-    def drain(self) -> None:
-        """
-        Write, and wait until the peer has taken it; the lock is held.
-
-        Raises:
-            ConnectionClosed: The connection is lost.
-        """
-        self.settle()
-        while self._unsent is not None and not self.lost:
-            self._away += 1
-            self.lock.release()
-            try:
-                wait_for(self.sock, selectors.EVENT_WRITE, None)
-            finally:
-                self.lock.acquire()
-                self._away -= 1
-                if self.lost:
-                    self.close_socket()
-            self.settle()
-        if self._broken or self.lost:
-            self.wait_lost(None)
-            raise self.closed_error()
 
     # Sending.
 
@@ -454,7 +284,7 @@ class Link(Session):
             self.drain()
             if not self.receiving:
                 # For its pong.
-                WATCH.ask(self, True)
+                self.ask_watch(True)
 
     def send_prepared(self, prepared: PreparedMessage) -> None:
         """
@@ -544,15 +374,6 @@ class Link(Session):
                 self.unhalt()
             self.settle()
 
-    def wait_lost(self, timeout: float | None) -> bool:
-        """
-        Wait until the connection is lost; return whether it is.
-        """
-        with self.lock:
-            if not (self.lost or self.receiving):
-                WATCH.ask(self, True)
-            return self.changed.wait_for(lambda: self.lost, timeout)
-
     def do_what_is_due(self, now: float) -> None:
         """
         Take in that a deadline has passed, for the watch.
@@ -574,41 +395,8 @@ class Link(Session):
             self.receive_eof()
             self._lose()
 
-    def _lose(self) -> None:
-        """
-        Take in that the connection is over; nobody may wait for it any more.
-        """
-        if self.lost:
-            return
-        self.lost = True
-        self.outbox = None
-        self._unsent = None
-        # Threads that wait for the socket notice.
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-        for waiter, _ in (self.pings or {}).values():
-            if waiter is not None and waiter[1]:
-                waiter[0].set()
-        self.pings = None
-        self.changed.notify_all()
-        self.close_socket()
-        WATCH.ask(self, False)
-        self.on_lost()
-
-    def close_socket(self) -> None:
-        """
-        Close the socket, unless some thread still uses it.
-
-        Its number could mean another socket by then. The last one closes it.
-        """
-        if self.lost and not self._away and not self.watched:
-            self.sock.close()
-
-    def closed_error(self) -> ConnectionClosed:
-        """
-        Return the exception that tells how the connection ended.
-        """
-        return self._protocol.close_exc
-
     def pong_received(self, waiter: Any, latency: float) -> None:
+        """
+        Tell who has sent a ping.
+        """
         waiter[0].set()

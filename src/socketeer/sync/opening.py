@@ -129,7 +129,7 @@ class ServerOpening:
 
     def _respond(self, connection: ServerConnection) -> Response | None:
         """
-        Read the request and ask the hooks for a response.
+        Read the request, and return a response; :obj:`None` if there is one already.
         """
         protocol = connection.protocol
         try:
@@ -137,13 +137,20 @@ class ServerOpening:
         except TimeoutError:
             self._give_time()
             return late_response(protocol, False)
-        if request is None:
-            if self._server.is_closing():
-                protocol.handshake_exc = None
-                self._give_time()
-                return closing_response(protocol)
-            # The protocol has an answer to what is not a request.
-            return None
+        if request is not None:
+            return self._answer(connection, request)
+        if self._server.is_closing():
+            protocol.handshake_exc = None
+            self._give_time()
+            return closing_response(protocol)
+        # The protocol has an answer to what is not a request.
+        return None
+
+    def _answer(self, connection: ServerConnection, request: Request) -> Response:
+        """
+        Ask the hooks for a response.
+        """
+        protocol = connection.protocol
         connection.request = request
         try:
             response = self._ask(

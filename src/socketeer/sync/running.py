@@ -177,7 +177,7 @@ class Server:
             sock, _ = self.socket.accept()
         except OSError as exc:
             if exc.errno in _EXHAUSTED:
-                self.logger.error(
+                self.logger.warning(
                     "cannot accept connections for %.0f s: %s", _PAUSE, exc.strerror
                 )
                 wait_for(self._stopped, selectors.EVENT_READ, time.monotonic() + _PAUSE)
@@ -196,7 +196,7 @@ class Server:
             thread.start()
         except RuntimeError as exc:
             # Out of threads.
-            self.logger.error("cannot serve a connection: %s", exc)
+            self.logger.warning("cannot serve a connection: %s", exc)
             self._openings.discard(opening)
             self._threads.discard(thread)
             sock.close()
@@ -210,7 +210,7 @@ class Server:
             try:
                 connection = opening.run(self._reception.ssl)
             except Exception as exc:
-                self.logger.error("opening handshake failed", exc_info=exc)
+                self.logger.exception("opening handshake failed", exc_info=exc)
                 sock.close()
             self._take_over(opening, connection)
             if connection is not None:
@@ -245,11 +245,11 @@ class Server:
         try:
             self._reception.handler(connection)
             code = 1000
-        except Exception as exc:  # noqa: BLE001 - reported
+        except Exception as exc:
             report_handler(connection._link, connection.logger, exc)
         finally:
             connection.close(code)
-            connection.logger.info("connection closed")  # type: ignore[attr-defined]
+            connection.logger.info("connection closed")
 
     # Closing.
 
@@ -366,4 +366,4 @@ def bind_unix(
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISSOCK(os.stat(path).st_mode):
                 os.remove(path)
-    return socket.create_server(path, family=socket.AF_UNIX, **kwargs)  # type: ignore[arg-type]
+    return socket.create_server(path, family=socket.AF_UNIX, **kwargs)

@@ -340,6 +340,6 @@ def _send_prepared(
     """
     try:
         connection._link.send_prepared(prepared)
-    except Exception as exc:  # noqa: BLE001 - reported by who asked
+    except Exception as exc:
         return exc
     return None

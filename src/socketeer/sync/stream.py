@@ -8,6 +8,7 @@ connection. One may stand on another, as behind a proxy that speaks TLS itself.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import select
 import selectors
@@ -112,11 +113,10 @@ class TLS:
         Take in what was read from the socket; nothing if that was the end.
         """
         if self.outer is not None and data:
-            data = self.outer.decrypt(data)
-            if data is None:
-                data = b""
-            elif not data:
+            plain = self.outer.decrypt(data)
+            if plain == b"":
                 return
+            data = plain or b""
         if data:
             self._received.write(data)
         else:
@@ -151,11 +151,9 @@ class TLS:
         """
         Return what to write to the socket after the last byte.
         """
-        try:
+        # The peer has not said the same yet; that is not waited for.
+        with contextlib.suppress(ssl_module.SSLError):
             self.object.unwrap()
-        except ssl_module.SSLError:
-            # The peer has not said the same yet; that is not waited for.
-            pass
         return self.output()
 
 
