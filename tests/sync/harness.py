@@ -5,15 +5,18 @@ Servers in threads, and what tests ask them.
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 
+from socketeer.server import ServerProtocol
 from tests.under_test import submodule
 
 __all__ = [
     "TIMEOUT",
     "connecting",
     "eventually",
+    "mute_server",
     "pair",
     "serving",
     "url",
@@ -92,6 +95,38 @@ def pair(server_kwargs=None, **client_kwargs):
                 over.set()
     finally:
         over.set()
+
+
+@contextlib.contextmanager
+def mute_server(**kwargs):
+    """
+    Give a client, and the socket of a server that says nothing after the handshake.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sockets = []
+
+        def accept():
+            sock, _ = listener.accept()
+            sockets.append(sock)
+            protocol = ServerProtocol()
+            while not (events := protocol.events_received()):
+                protocol.receive_data(sock.recv(4096))
+            protocol.send_response(protocol.accept(events[0]))
+            sock.sendall(b"".join(protocol.data_to_send()))
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        host, port = listener.getsockname()
+        kwargs.setdefault("compression", None)
+        client = submodule("sync.client").connect(
+            f"ws://{host}:{port}", proxy=None, **kwargs
+        )
+        thread.join(TIMEOUT)
+        try:
+            yield client, sockets[0]
+        finally:
+            sockets[0].close()
+            client.close()
 
 
 def eventually(condition):

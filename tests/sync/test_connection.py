@@ -9,7 +9,14 @@ import time
 
 import pytest
 
-from tests.sync.harness import TIMEOUT, connecting, eventually, pair, serving
+from tests.sync.harness import (
+    TIMEOUT,
+    connecting,
+    eventually,
+    mute_server,
+    pair,
+    serving,
+)
 from tests.under_test import lib
 
 
@@ -261,28 +268,35 @@ def test_a_ping_waits_once():
     """
     The same payload could not be told apart.
     """
-    with pair() as (client, server):
-        with server._link.lock:
-            # The pong cannot come yet.
+    with mute_server(close_timeout=0.05) as (client, sock):
+        client.ping("same")
+        with pytest.raises(lib.ConcurrencyError, match="with the same data"):
             client.ping("same")
-            with pytest.raises(lib.ConcurrencyError, match="with the same data"):
-                client.ping("same")
-        client.pong("unsolicited")
-        client.pong()
 
 
 def test_a_ping_may_tell_of_the_end():
     """
     With ``ack_on_close``, waiting ends with the connection.
     """
-    with pair() as (client, server):
-        with server._link.lock:
-            told = client.ping(ack_on_close=True)
-            untold = client.ping()
-            client._link.abort(None)
+    with mute_server() as (client, sock):
+        told = client.ping(ack_on_close=True)
+        untold = client.ping()
+        sock.close()
 
         assert told.wait(TIMEOUT)
         assert not untold.is_set()
+
+
+def test_unsolicited_pongs():
+    """
+    They mean nothing.
+    """
+    with serving() as server, connecting(server) as client:
+        client.pong("unsolicited")
+        client.pong()
+        client.send("still here")
+
+        assert "still here" == client.recv(TIMEOUT)
 
 
 @pytest.mark.parametrize(
@@ -315,16 +329,15 @@ def test_keepalive_fails(receives):
     """
     A peer that does not answer is given up with 1011.
     """
-    with pair(ping_interval=0.02, ping_timeout=0.02, close_timeout=0.1) as (
+    with mute_server(ping_interval=0.02, ping_timeout=0.02, close_timeout=0.05) as (
         client,
-        server,
+        _,
     ):
-        with server._link.lock:
-            if receives:
-                with pytest.raises(lib.ConnectionClosedError) as raised:
-                    client.recv(TIMEOUT)
-                assert "keepalive ping timeout" in str(raised.value)
-            assert client.wait_closed(TIMEOUT)
+        if receives:
+            with pytest.raises(lib.ConnectionClosedError) as raised:
+                client.recv(TIMEOUT)
+            assert "keepalive ping timeout" in str(raised.value)
+        assert client.wait_closed(TIMEOUT)
 
         assert 1011 == client.protocol.close_sent.code
 

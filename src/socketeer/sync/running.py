@@ -114,8 +114,9 @@ class Server:
         self._openings: set[ServerOpening] = set()
         self._threads: set[threading.Thread] = set()
         self._closing = False
-        # Done by closing one end: the other is readable then.
+        # What is written to one end wakes who accepts.
         self._stop, self._stopped = socket.socketpair()
+        self._serving = False
 
     def __enter__(self) -> Self:
         return self
@@ -157,17 +158,32 @@ class Server:
         Accept connections until :meth:`shutdown` is called, from another thread or
         from a signal handler.
         """
-        if self._closing:
-            return
-        self.logger.info("server listening on %s", get_socket_name(self.socket))
-        self.socket.setblocking(False)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.socket, selectors.EVENT_READ)
-            selector.register(self._stopped, selectors.EVENT_READ)
-            while not self._closing:
-                selector.select()
-                if not self._closing:
-                    self._accept()
+        with self._lock:
+            if self._closing:
+                return
+            self._serving = True
+            self.logger.info("server listening on %s", get_socket_name(self.socket))
+            self.socket.setblocking(False)
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.socket, selectors.EVENT_READ)
+                selector.register(self._stopped, selectors.EVENT_READ)
+                while not self._closing:
+                    selector.select()
+                    if not self._closing:
+                        self._accept()
+        finally:
+            with self._lock:
+                self._serving = False
+                if self._closing:
+                    self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        """
+        Close what is needed to accept connections, when nobody does.
+        """
+        for sock in (self.socket, self._stop, self._stopped):
+            sock.close()
 
     def _accept(self) -> None:
         """
@@ -282,9 +298,11 @@ class Server:
                 return
             self._closing = True
             openings = list(self._openings)
+            if self._serving:
+                self._stop.send(b"\0")
+            else:
+                self._close_sockets()
         self.logger.info("server closing")
-        self._stop.close()
-        self.socket.close()
         for opening in openings:
             opening.shut_down()
         timeout = self._reception.close_timeout if close_connections else None
@@ -293,7 +311,6 @@ class Server:
             for connection in self.connections:
                 connection._link.begin_close(code, reason)
         self._join(deadline)
-        self._stopped.close()
         self.logger.info("server closed")
 
     def _join(self, deadline: float | None) -> None:
