@@ -32,7 +32,6 @@ GROUND = {
 FIRST_FLOOR = {
     "_addresses",
     "_attributes",
-    "_authentication",
     "_compatibility",
     "_connecting",
     "_connection",
@@ -48,6 +47,7 @@ FIRST_FLOOR = {
     "extensions",
     "protocol",
     "proxy",
+    "routing",
     "server",
 }
 ROOMS = {"asyncio", "sync", "trio"}

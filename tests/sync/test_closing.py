@@ -22,9 +22,7 @@ from tests.sync.harness import (
 from tests.under_test import lib
 
 
-@pytest.mark.parametrize(
-    ("end", "code"), [(lambda: None, 1000), (lambda: 1 / 0, 1011)]
-)
+@pytest.mark.parametrize(("end", "code"), [(lambda: None, 1000), (lambda: 1 / 0, 1011)])
 def test_the_end_of_the_handler_closes(end, code):
     """
     With 1000 when it returns, with 1011 when it raises.

@@ -8,11 +8,10 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
-from .._authentication import BasicAuthentication, CheckCredentials, Credentials
-from ..http11 import Response
+from ..auth import BasicAuthentication, CheckCredentials
+from ..http11 import Request, Response
 
 if TYPE_CHECKING:
-    from ..http11 import Request
     from .server import ServerConnection
 
 __all__ = ["basic_auth"]
@@ -20,7 +19,7 @@ __all__ = ["basic_auth"]
 
 def basic_auth(
     realm: str = "",
-    credentials: Credentials | Iterable[Credentials] | None = None,
+    credentials: tuple[str, str] | Iterable[tuple[str, str]] | None = None,
     check_credentials: CheckCredentials | None = None,
 ) -> Callable[[ServerConnection, Request], Awaitable[Response | None]]:
     """
@@ -40,17 +39,17 @@ def basic_auth(
         ValueError: Both or none of the arguments are given.
         TypeError: These are no credentials.
     """
-    authentication = BasicAuthentication(realm, credentials, check_credentials)
+    basic = BasicAuthentication(realm, credentials, check_credentials)
 
     async def process_request(
         connection: ServerConnection, request: Request
     ) -> Response | None:
-        answer = authentication.read(connection, request)
-        if isinstance(answer, Response):
-            return answer
-        valid = authentication.check_credentials(*answer)
+        claimed = basic.claim(connection, request)
+        if isinstance(claimed, Response):
+            return claimed
+        valid = basic.check(*claimed)
         if inspect.isawaitable(valid):
             valid = await valid
-        return authentication.decide(connection, answer[0], valid)
+        return basic.decide(connection, claimed[0], valid)
 
     return process_request

@@ -168,9 +168,9 @@ class Server:
             with selectors.DefaultSelector() as selector:
                 selector.register(self.socket, selectors.EVENT_READ)
                 selector.register(self._stopped, selectors.EVENT_READ)
-                while not self._closing:
+                while not self.is_closing():
                     selector.select()
-                    if not self._closing:
+                    if not self.is_closing():
                         self._accept()
         finally:
             with self._lock:

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import inspect
 import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from .._authentication import BasicAuthentication, Credentials
 from .._compatibility import adapt_handler
 from .._messages import prepare
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
+from ..auth import BasicAuthentication, Credentials
 from ..http11 import SERVER, Request, Response
 from ..protocol import OPEN
 from ..server import ServerProtocol
@@ -270,12 +271,15 @@ def basic_auth(
     def process_request(
         connection: ServerConnection, request: Request
     ) -> Response | None:
-        answer = authentication.read(connection, request)
-        if isinstance(answer, Response):
-            return answer
-        # A coroutine would be true, whatever it says.
-        valid = authentication.check_credentials(*answer) is True
-        return authentication.decide(connection, answer[0], valid)
+        claimed = authentication.claim(connection, request)
+        if isinstance(claimed, Response):
+            return claimed
+        valid = authentication.check(*claimed)
+        if inspect.iscoroutine(valid):
+            # It would count as true, whatever it says.
+            valid.close()
+            raise TypeError("check_credentials must not be a coroutine function")
+        return authentication.decide(connection, claimed[0], bool(valid))
 
     return process_request
 
