@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 
 from socketeer.sync.server import ServerConnection, serve
 
@@ -27,12 +26,8 @@ def main(port: int) -> None:
     Serve until told to stop.
     """
     with serve(echo, "127.0.0.1", port, max_size=MAX_SIZE) as server:
-
-        def stop(number: int, frame: object) -> None:
-            threading.Thread(target=server.shutdown).start()
-
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+            signal.signal(number, lambda *_: server.shutdown())
         server.serve_forever()
 
 

@@ -122,7 +122,11 @@ def test_a_server_that_ends(tls):
     Before its response is complete.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=lambda: listener.accept()[0].close())
+
+        def accept():
+            listener.accept()[0].close()
+
+        thread = threading.Thread(target=accept)
         thread.start()
         host, port = listener.getsockname()
         with pytest.raises(OSError if tls else lib.InvalidMessage):
@@ -242,7 +246,7 @@ def test_http_proxies():
 
 def test_tls_through_a_proxy(server_ssl_context, client_ssl_context):
     """
-    With the server; with the proxy, too, one within the other, has its own test.
+    With the server, behind a proxy without.
     """
     with (
         proxying(b"HTTP/1.1 200 OK\r\n\r\n") as (port, _),
@@ -255,6 +259,24 @@ def test_tls_through_a_proxy(server_ssl_context, client_ssl_context):
     ):
         client.send(b"x" * 200_000)
         assert 200_000 == len(client.recv(TIMEOUT))
+
+
+def test_tls_in_tls(server_ssl_context, client_ssl_context):
+    """
+    To the server, within that to the proxy.
+    """
+    with (
+        proxying(b"HTTP/1.1 200 OK\r\n\r\n", server_ssl_context) as (port, _),
+        serving(ssl=server_ssl_context) as server,
+        client_module.connect(
+            url(server, scheme="wss"),
+            proxy=f"https://127.0.0.1:{port}",
+            proxy_ssl=client_ssl_context,
+            ssl=client_ssl_context,
+        ) as client,
+    ):
+        client.send("within")
+        assert "within" == client.recv(TIMEOUT)
 
 
 def test_proxies_that_refuse():

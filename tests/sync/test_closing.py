@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from socketeer.sync.watch import WATCH
 from tests.sync.harness import (
     TIMEOUT,
     connecting,
@@ -143,7 +144,7 @@ def test_closing_wakes_who_receives():
     """
     In whatever thread.
     """
-    with pair() as (client, server):
+    with pair() as (client, _):
         raised = []
 
         def receive():
@@ -165,7 +166,7 @@ def test_closing_in_several_threads():
     """
     All wait for the same end.
     """
-    with pair() as (client, server):
+    with pair() as (client, _):
         threads = [threading.Thread(target=client.close) for _ in range(3)]
         for thread in threads:
             thread.start()
@@ -204,7 +205,7 @@ def test_closing_while_the_peer_takes_nothing():
 
         thread = threading.Thread(target=send)
         thread.start()
-        eventually(lambda: client._link.is_congested())
+        eventually(client._link.is_congested)
         client.close()
         thread.join(TIMEOUT)
 
@@ -276,8 +277,6 @@ def test_no_socket_and_no_thread_is_left():
     """
     When all connections are closed.
     """
-    from socketeer.sync.watch import WATCH
-
     with pair() as (client, server):
         assert WATCH.is_running()
     eventually(lambda: client.socket.fileno() < 0 and server.socket.fileno() < 0)

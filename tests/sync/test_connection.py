@@ -268,7 +268,7 @@ def test_a_ping_waits_once():
     """
     The same payload could not be told apart.
     """
-    with mute_server(close_timeout=0.05) as (client, sock):
+    with mute_server(close_timeout=0.05) as (client, _):
         client.ping("same")
         with pytest.raises(lib.ConcurrencyError, match="with the same data"):
             client.ping("same")
@@ -319,7 +319,7 @@ def test_keepalive():
     """
     Pings leave by themselves, while nobody uses the connection.
     """
-    with pair(ping_interval=0.02) as (client, server):
+    with pair(ping_interval=0.02) as (client, _):
         eventually(lambda: client.latency > 0)
         assert "OPEN" == client.state.name
 

@@ -362,7 +362,7 @@ def test_shutdown_closes_connections():
         assert client.wait_closed(TIMEOUT)
         assert (1012, "restart") == (client.close_code, client.close_reason)
         assert set() == server.connections
-        with pytest.raises(OSError):
+        with pytest.raises(ConnectionRefusedError):
             connecting(server)
 
 
@@ -427,7 +427,9 @@ def test_shutdown_in_a_signal_handler():
     server = server_module.serve(lambda connection: None, "127.0.0.1", 0)
     before = signal.signal(signal.SIGUSR1, lambda *args: server.shutdown())
     try:
-        timer = threading.Timer(0.05, signal.raise_signal, [signal.SIGUSR1])
+        timer = threading.Timer(
+            0.05, signal.pthread_kill, [threading.get_ident(), signal.SIGUSR1]
+        )
         timer.start()
         server.serve_forever()
     finally:
@@ -464,6 +466,7 @@ def test_logging(caplog):
         with connecting(server):
             pass
         assert connecting(server, "/fail").wait_closed(TIMEOUT)
+        eventually(lambda: 2 == caplog.text.count("connection closed"))
     records = [
         (record.levelname, record.getMessage().partition(" 127")[0])
         for record in caplog.records

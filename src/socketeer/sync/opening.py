@@ -139,8 +139,7 @@ class ServerOpening:
             return late_response(protocol, False)
         if request is not None:
             return self._answer(connection, request)
-        if self._server.is_closing():
-            protocol.handshake_exc = None
+        if self._server.is_closing() and protocol.handshake_exc is None:
             self._give_time()
             return closing_response(protocol)
         # The protocol has an answer to what is not a request.
@@ -196,6 +195,8 @@ class ServerOpening:
             data = self._stream.receive()
             if data:
                 protocol.receive_data(data)
+            elif self._server.is_closing():
+                return None
             else:
                 protocol.receive_eof()
             for event in protocol.events_received():

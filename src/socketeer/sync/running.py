@@ -114,6 +114,8 @@ class Server:
         self._openings: set[ServerOpening] = set()
         self._threads: set[threading.Thread] = set()
         self._closing = False
+        # How connections are closed then: the code and the reason, if they are.
+        self._close: tuple[int, str] | None = None
         # What is written to one end wakes who accepts.
         self._stop, self._stopped = socket.socketpair()
         self._serving = False
@@ -168,14 +170,15 @@ class Server:
             with selectors.DefaultSelector() as selector:
                 selector.register(self.socket, selectors.EVENT_READ)
                 selector.register(self._stopped, selectors.EVENT_READ)
-                while not self.is_closing():
+                while True:
                     selector.select()
-                    if not self.is_closing():
-                        self._accept()
+                    if self.is_closing():
+                        break
+                    self._accept()
         finally:
             with self._lock:
                 self._serving = False
-                if self._closing:
+                if self.is_closing():
                     self._close_sockets()
 
     def _close_sockets(self) -> None:
@@ -250,8 +253,9 @@ class Server:
                 return
             self.all_connections.add(connection)
         connection._opened()
-        if self._closing:
-            connection._link.begin_close(1001, "")
+        if self._close is not None:
+            # The server was shut down meanwhile.
+            connection._link.begin_close(*self._close)
 
     def _handle(self, connection: ServerConnection) -> None:
         """
@@ -297,6 +301,8 @@ class Server:
             if self._closing:
                 return
             self._closing = True
+            if close_connections:
+                self._close = code, reason
             openings = list(self._openings)
             if self._serving:
                 self._stop.send(b"\0")

@@ -5,6 +5,7 @@ WebSocket servers on threads.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import inspect
 import re
@@ -25,6 +26,7 @@ from .running import Reception, Server, bind_tcp, bind_unix
 if TYPE_CHECKING:
     import ssl as ssl_module
 
+    from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
     from ..typing import DataLike, LoggerLike, Origin, PathLike, StatusLike, Subprotocol
     from ._cellar import PreparedMessage
@@ -49,9 +51,13 @@ class ServerConnection(Connection):
     Attributes:
         server: The server.
         username: Who authenticated, with :func:`basic_auth`.
+        handler: The handler that :func:`~socketeer.sync.router.route` found.
+        handler_kwargs: What it found in the path.
     """
 
     username: str
+    handler: Callable[..., object]
+    handler_kwargs: dict[str, Any]
     protocol: ServerProtocol
 
     def __init__(
@@ -86,6 +92,17 @@ class ServerConnection(Connection):
             text: Body; it should end with a newline.
         """
         return cast("ServerProtocol", self._protocol).reject(status, text)
+
+    def _find_token(self, search: TokenSearch) -> str | None:
+        """
+        Find a bearer token, as :func:`~socketeer.auth.bearer_token` says.
+        """
+        assert self.request is not None
+        token = search.in_request(self.request, cast("ServerProtocol", self._protocol))
+        if token is None and search.waits(self.state):
+            with contextlib.suppress(TimeoutError):
+                return search.in_message(self.recv(search.timeout))
+        return token
 
 
 def serve(

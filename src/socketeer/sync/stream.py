@@ -124,15 +124,18 @@ class TLS:
 
     def decrypt(self, data: bytes) -> bytes | None:
         """
-        Take in what was read from the socket.
+        Take in what was read from the socket, and return as :meth:`read` does.
+        """
+        self.feed(data)
+        return self.read()
 
-        Returns:
-            What the peer sent, maybe nothing yet; :obj:`None` if that was all.
+    def read(self) -> bytes | None:
+        """
+        Return what the peer sent, maybe nothing yet; :obj:`None` if that was all.
 
         Raises:
             ssl.SSLError: The peer violates TLS.
         """
-        self.feed(data)
         pieces: list[bytes] = []
         try:
             while piece := self.object.read(_RECORDS):
@@ -216,13 +219,11 @@ class Stream:
         """
         if self.tls is None:
             return self._receive()
-        while True:
-            data = self.tls.decrypt(self._receive())
+        # What followed the TLS handshake is here already.
+        while (data := self.tls.read()) == b"":
             self._send(self.tls.output())
-            if data is None:
-                return b""
-            if data:
-                return data
+            self.tls.feed(self._receive())
+        return data or b""
 
     def _send(self, data: bytes) -> None:
         """
