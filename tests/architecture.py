@@ -30,10 +30,11 @@ GROUND = {
     "version",
 }
 FIRST_FLOOR = {
+    "_authentication",
     "_addresses",
     "_attributes",
-    "_authentication",
     "_compatibility",
+    "_connecting",
     "_connection",
     "_frame_endpoint",
     "_messages",
@@ -48,6 +49,7 @@ FIRST_FLOOR = {
     "extensions",
     "protocol",
     "proxy",
+    "routing",
     "server",
 }
 ROOMS = {"asyncio", "sync", "trio"}
@@ -113,6 +115,7 @@ MAY_IMPORT_LATE: set[tuple[str, str]] = {
     ("proxy", "python_socks"),
     ("asyncio.proxying", "python_socks.async_.asyncio"),
     ("trio.dialing", "python_socks.async_.trio"),
+    ("sync.dialing", "python_socks.sync"),
 }
 
 MAX_FILE_LINES = 600

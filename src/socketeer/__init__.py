@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .asyncio.client import unix_connect as unix_connect
     from .asyncio.connection import PreparedMessage as PreparedMessage
     from .asyncio.connection import prepare as prepare
+    from .asyncio.router import Router as Router
+    from .asyncio.router import route as route
+    from .asyncio.router import unix_route as unix_route
     from .asyncio.server import Server as Server
     from .asyncio.server import ServerConnection as ServerConnection
     from .asyncio.server import basic_auth as basic_auth
@@ -127,6 +130,7 @@ __all__ = [
     "Request",
     "RequestLineTooLong",
     "Response",
+    "Router",
     "SecurityError",
     "Server",
     "ServerConnection",
@@ -145,8 +149,10 @@ __all__ = [
     "connect",
     "core_implementation",
     "prepare",
+    "route",
     "serve",
     "unix_connect",
+    "unix_route",
     "unix_serve",
 ]
 
@@ -154,6 +160,7 @@ _ORIGINS: dict[str, tuple[str, ...]] = {
     "._implementation": ("core_implementation",),
     ".asyncio.client": ("ClientConnection", "connect", "unix_connect"),
     ".asyncio.connection": ("PreparedMessage", "prepare"),
+    ".asyncio.router": ("Router", "route", "unix_route"),
     ".asyncio.server": (
         "Server",
         "ServerConnection",

@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .. import _compatibility as compatibility
+from .._connecting import prepare_protocol, repeatable
 from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS, follow_redirect
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import SecurityError
-from ..extensions.permessage_deflate import enable_client_permessage_deflate
-from ..headers import validate_subprotocols
 from ..http11 import USER_AGENT, Response
 from ..protocol import OPEN
 from ..uri import parse_uri
@@ -255,36 +253,29 @@ class connect:  # noqa: N801 - the field's interface
         older = compatibility.take_older_arguments(kwargs)
         if older.close_timeout is not None:
             close_timeout = older.close_timeout
-        if subprotocols is not None:
-            validate_subprotocols(subprotocols)
-        if compression == "deflate":
-            extensions = enable_client_permessage_deflate(extensions)
-        elif compression is not None:
-            raise ValueError(f"unsupported compression: {compression}")
-        headers = older.extra_headers or additional_headers
-        if isinstance(headers, Iterator):
-            # There may be more than one connection, or request.
-            headers = list(headers)
         self.uri = uri
-        self.additional_headers: HeadersLike | None = headers
+        self.additional_headers: HeadersLike | None = repeatable(
+            older.extra_headers or additional_headers
+        )
         self.user_agent_header = user_agent_header
         self.proxy = proxy
         self.process_exception = process_exception
         self.reconnect_delays = reconnect_delays
-        self.logger: LoggerLike = logger or logging.getLogger("socketeer.client")
         self.open_timeout = open_timeout
         self.close_timeout = close_timeout
         self.connection_kwargs = kwargs
         self._create_connection = (
             older.create_connection or create_connection or ClientConnection
         )
-        self._protocol_arguments: dict[str, Any] = {
-            "origin": origin,
-            "extensions": extensions,
-            "subprotocols": subprotocols,
-            "max_size": max_size,
-            "logger": self.logger,
-        }
+        self._protocol_arguments = prepare_protocol(
+            origin=origin,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            compression=compression,
+            max_size=max_size,
+            logger=logger,
+        )
+        self.logger: LoggerLike = self._protocol_arguments["logger"]
         self._connection_arguments: dict[str, Any] = {
             "ping_interval": ping_interval,
             "ping_timeout": ping_timeout,

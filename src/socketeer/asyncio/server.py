@@ -4,6 +4,8 @@ WebSocket servers on asyncio.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -20,6 +22,7 @@ from .running import Server
 from .serving import Binding
 
 if TYPE_CHECKING:
+    from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
     from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
 
@@ -43,11 +46,15 @@ class ServerConnection(Connection):
     Attributes:
         server: The server.
         username: Who authenticated, with :func:`basic_auth`.
+        handler: The handler that :func:`~socketeer.asyncio.router.route` found.
+        handler_kwargs: What it found in the path.
     """
 
     __slots__ = ("server",)
 
     username: str
+    handler: Callable[..., Awaitable[None]]
+    handler_kwargs: dict[str, Any]
 
     def __init__(
         self,
@@ -81,6 +88,18 @@ class ServerConnection(Connection):
             text: Body; it should end with a newline.
         """
         return cast("ServerProtocol", self.protocol).reject(status, text)
+
+    async def _find_token(self, search: TokenSearch) -> str | None:
+        """
+        Find a bearer token, as :func:`~socketeer.auth.bearer_token` says.
+        """
+        assert self.request is not None
+        token = search.in_request(self.request, cast("ServerProtocol", self.protocol))
+        if token is None and search.waits(self.state):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(search.timeout):
+                    return search.in_message(await self.recv())
+        return token
 
     def _opened(self, protocol: Protocol) -> None:
         super()._opened(protocol)

@@ -1,0 +1,3 @@
+"""
+The threads room.
+"""

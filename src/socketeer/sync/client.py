@@ -1,0 +1,424 @@
+"""
+WebSocket clients on threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from .._compatibility import take_older_arguments
+from .._connecting import prepare_protocol, repeatable
+from .._reconnection import Reconnection
+from .._redirection import MAX_REDIRECTS, follow_redirect
+from ..client import ClientProtocol, backoff, process_exception
+from ..exceptions import SecurityError
+from ..http11 import USER_AGENT, Response
+from ..protocol import OPEN
+from ..uri import parse_uri
+from .connection import Connection
+from .dialing import Way, dial
+
+if TYPE_CHECKING:
+    import socket
+    import ssl as ssl_module
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from .._redirection import Pinned
+    from ..datastructures import HeadersLike
+    from ..extensions import ClientExtensionFactory
+    from ..typing import LoggerLike, Origin, PathLike, Subprotocol
+    from .stream import Stream
+
+__all__ = [
+    "ClientConnection",
+    "connect",
+    "reconnect",
+    "unix_connect",
+    "unix_reconnect",
+]
+
+
+class ClientConnection(Connection):
+    """
+    The client's end of a WebSocket connection, returned by :func:`connect`.
+
+    See :class:`~.connection.Connection` for what it can do.
+    """
+
+    def _handshake(
+        self,
+        stream: Stream,
+        additional_headers: HeadersLike | None,
+        user_agent_header: str | None,
+    ) -> None:
+        """
+        Perform the opening handshake.
+
+        Raises:
+            InvalidHandshake: The server refused, or its response is invalid.
+        """
+        protocol = cast("ClientProtocol", self._protocol)
+        request = self.request = protocol.connect()
+        if additional_headers is not None:
+            request.headers.update(additional_headers)
+        if user_agent_header is not None:
+            request.headers.setdefault("User-Agent", user_agent_header)
+        protocol.send_request(request)
+        stream.send(b"".join(protocol.data_to_send()))
+        while protocol.state is not OPEN and protocol.handshake_exc is None:
+            try:
+                data = stream.receive()
+            except ConnectionError:
+                data = b""
+            if data:
+                protocol.receive_data(data)
+            else:
+                protocol.receive_eof()
+            for event in protocol.events_received():
+                self.response = cast("Response", event)
+        if protocol.state is not OPEN:
+            raise cast("Exception", protocol.handshake_exc)
+        self._opened()
+
+
+class reconnect:  # noqa: N801 - the field's interface
+    """
+    Connect to the WebSocket server at ``uri``, again and again.
+
+    As an iterator, it connects whenever the connection is lost::
+
+        for connection in reconnect("ws://localhost:8765"):
+            try:
+                for message in connection:
+                    print(message)
+            except ConnectionClosed:
+                continue
+
+    An attempt that fails is followed by another one if ``process_exception``
+    says so, after the next of ``reconnect_delays``; so is a connection that was lost,
+    or was closed by the server. If the program has closed the connection, or has
+    gone on without closing it, there is no delay. Delays begin anew when a
+    connection has lasted for a minute.
+
+    As a context manager, it connects once and closes the connection.
+
+    Redirects are followed, at most ten at a time, but not from ``wss`` to ``ws``.
+    Another origin gets none of the ``additional_headers`` that hold credentials:
+    ``Authorization``, ``Cookie`` and ``Proxy-Authorization``. The object connects to
+    where it was redirected from then on.
+
+    Args:
+        uri: ``ws://`` or ``wss://`` URI of the server. A user name and a password
+            in it are sent for HTTP Basic Authentication.
+        sock: A connected socket, instead of ``uri``'s address.
+        ssl: Context for TLS, for ``wss://``; by default, one that trusts what the
+            system trusts.
+        server_hostname: Name that the server's certificate must bear.
+        origin: Value of the ``Origin`` header.
+        extensions: Extensions, in order of preference.
+        subprotocols: Subprotocols, in order of preference.
+        compression: ``"deflate"`` offers permessage-deflate (RFC 7692);
+            :obj:`None` does not.
+        additional_headers: Headers of the request, after all others.
+        user_agent_header: ``User-Agent`` header; :obj:`None` for none.
+        proxy: URL of a proxy: ``http://``, ``https://``, or, with ``python-socks``,
+            ``socks5h://``, ``socks5://``, ``socks4a://`` or ``socks4://``.
+            :obj:`True` uses the settings of the environment and of the operating
+            system; :obj:`None` connects directly.
+        proxy_ssl: The same as ``ssl``, for an ``https://`` proxy.
+        proxy_server_hostname: The same as ``server_hostname``, for such a proxy.
+        process_exception: When connecting again and again, called with the exception
+            of an attempt that failed. Returns :obj:`None` to try again, or the
+            exception to raise. By default,
+            :func:`~socketeer.client.process_exception`.
+        open_timeout: Seconds for all of connecting; :obj:`None` for no limit.
+        ping_interval: Seconds between pings that keep the connection alive;
+            :obj:`None` for none.
+        ping_timeout: Seconds to wait for a pong before the connection fails;
+            :obj:`None` for ever.
+        close_timeout: Seconds for the closing handshake; :obj:`None` for ever.
+        reconnect_delays: When connecting again and again, returns the seconds to
+            wait, one after the other; if they run out, the last exception is raised.
+            By default, :func:`~socketeer.client.backoff`.
+        max_size: Largest message accepted, in bytes, also after decompression;
+            :obj:`None` for any. A tuple also limits frames: ``(message, frame)``.
+        max_queue: Frames that may wait to be received before reading pauses;
+            :obj:`None` for any number. A tuple also tells when it goes on:
+            ``(high, low)``.
+        logger: Logger of the client; ``socketeer.client`` by default.
+        create_connection: Class of the connection, or a function that makes it.
+        **kwargs: Arguments of :func:`socket.create_connection`: ``address``
+            overrides where to connect to, ``source_address``, ``all_errors``.
+
+    Raises:
+        ValueError: Arguments contradict each other.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        # TCP/TLS
+        sock: socket.socket | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        server_hostname: str | None = None,
+        # Handshake
+        origin: Origin | None = None,
+        extensions: Sequence[ClientExtensionFactory] | None = None,
+        subprotocols: Sequence[Subprotocol] | None = None,
+        compression: Literal["deflate"] | None = "deflate",
+        additional_headers: HeadersLike | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        proxy: str | Literal[True] | None = True,
+        proxy_ssl: ssl_module.SSLContext | None = None,
+        proxy_server_hostname: str | None = None,
+        process_exception: Callable[[Exception], Exception | None] = process_exception,
+        # Timeouts
+        open_timeout: float | None = 10,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        reconnect_delays: Callable[[], Iterable[float]] = backoff,
+        # Limits
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+        # Others
+        logger: LoggerLike | None = None,
+        create_connection: Callable[..., ClientConnection] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        older = take_older_arguments(kwargs)
+        if older.close_timeout is not None:
+            close_timeout = older.close_timeout
+        self.uri = uri
+        self.additional_headers: HeadersLike | None = repeatable(
+            older.extra_headers or additional_headers
+        )
+        self.user_agent_header = user_agent_header
+        self.process_exception = process_exception
+        self.reconnect_delays = reconnect_delays
+        self.open_timeout = open_timeout
+        self._way = Way(
+            sock,
+            kwargs.pop("ssl_context", ssl),
+            server_hostname,
+            proxy,
+            proxy_ssl,
+            proxy_server_hostname,
+            user_agent_header,
+            kwargs,
+        )
+        self._create_connection = (
+            older.create_connection or create_connection or ClientConnection
+        )
+        self._protocol_arguments = prepare_protocol(
+            origin=origin,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            compression=compression,
+            max_size=max_size,
+            logger=logger,
+        )
+        self.logger: LoggerLike = self._protocol_arguments["logger"]
+        self._connection_arguments: dict[str, Any] = {
+            "ping_interval": ping_interval,
+            "ping_timeout": ping_timeout,
+            "close_timeout": close_timeout,
+            "max_queue": max_queue,
+        }
+
+    # Ways to connect.
+
+    def __enter__(self) -> ClientConnection:
+        if hasattr(self, "connection"):
+            raise RuntimeError("connect() isn't reentrant")
+        self.connection: ClientConnection = self.connect()
+        return self.connection.__enter__()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection = self.connection
+        del self.connection
+        connection.__exit__(exc_type, exc_value, traceback)
+
+    def __iter__(self) -> Iterator[ClientConnection]:
+        reconnection = Reconnection(
+            self.process_exception, self.reconnect_delays, self.logger
+        )
+        while True:
+            try:
+                connection = self.connect()
+            except Exception as exc:
+                time.sleep(reconnection.failed(exc))
+                continue
+            reconnection.opened(time.monotonic())
+            with connection:
+                yield connection
+                is_open = connection.state is OPEN
+            closed = None if is_open else connection.close_exc
+            time.sleep(reconnection.ended(closed, time.monotonic()))
+
+    def connect(self) -> ClientConnection:
+        """
+        Connect once.
+
+        Returns:
+            The connection, which is OPEN.
+
+        Raises:
+            InvalidURI: The URI is not valid.
+            InvalidProxy: The URL of the proxy is not valid.
+            OSError: The TCP connection failed.
+            InvalidHandshake: The opening handshake failed; a
+                :exc:`~socketeer.exceptions.ProxyError` if the proxy is to blame.
+            TimeoutError: Connecting took longer than ``open_timeout``.
+            ValueError: Arguments contradict each other.
+        """
+        timeout = self.open_timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                return self._connect_once(deadline)
+            except TimeoutError as exc:
+                raise TimeoutError("timed out during opening handshake") from exc
+            except Exception as exc:
+                answer = self.process_redirect(exc)
+                if answer is exc:
+                    raise
+                if isinstance(answer, Exception):
+                    raise answer from exc
+                self.uri = answer
+        raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """
+        Decide whether to follow a redirect.
+
+        Override it to follow others, or none.
+
+        Args:
+            exc: Why connecting failed.
+
+        Returns:
+            The new URI, or the exception to raise: ``exc`` itself if it is no
+            redirect.
+        """
+        pinned: Pinned | None = None
+        if self._way.sock is not None:
+            pinned = "socket"
+        elif "path" in self._way.arguments:
+            pinned = "path"
+        elif "address" in self._way.arguments:
+            pinned = "address"
+        answer = follow_redirect(exc, self.uri, self.additional_headers, pinned)
+        if isinstance(answer, Exception):
+            return answer
+        self.additional_headers = answer.additional_headers
+        return answer.uri
+
+    def _connect_once(self, deadline: float | None) -> ClientConnection:
+        """
+        Connect to the present URI.
+        """
+        uri = parse_uri(self.uri)
+        stream = dial(self._way, uri, deadline)
+        try:
+            protocol = ClientProtocol(uri, **self._protocol_arguments)
+            connection = self._create_connection(
+                stream.sock, protocol, **self._connection_arguments
+            )
+            connection._link.tls = stream.tls
+            connection._handshake(
+                stream, self.additional_headers, self.user_agent_header
+            )
+        except BaseException:
+            stream.sock.close()
+            raise
+        return connection
+
+
+def connect(uri: str, *, legacy: bool | None = None, **kwargs: Any) -> ClientConnection:
+    """
+    Connect to the WebSocket server at ``uri``.
+
+    ::
+
+        with connect("ws://localhost:8765") as connection:
+            connection.send("Hello!")
+            print(connection.recv())
+
+    Args:
+        uri: ``ws://`` or ``wss://`` URI of the server.
+        legacy: :obj:`False` returns a :class:`reconnect` object instead of a
+            connection, which connects when it is entered.
+        **kwargs: Arguments of :class:`reconnect`.
+
+    Returns:
+        The connection, which is OPEN.
+
+    Raises:
+        InvalidURI: The URI is not valid.
+        InvalidProxy: The URL of the proxy is not valid.
+        OSError: The TCP connection failed.
+        InvalidHandshake: The opening handshake failed; a
+            :exc:`~socketeer.exceptions.ProxyError` if the proxy is to blame.
+        TimeoutError: Connecting took longer than ``open_timeout``.
+        ValueError: Arguments contradict each other.
+    """
+    connecter = reconnect(uri, **kwargs)
+    if legacy is False:
+        return connecter  # type: ignore[return-value] # asked for
+    return connecter.connect()
+
+
+def unix_connect(
+    path: PathLike | None = None,
+    uri: str | None = None,
+    *,
+    legacy: bool | None = None,
+    **kwargs: Any,
+) -> ClientConnection:
+    """
+    Connect to a WebSocket server listening on a Unix socket.
+
+    Args:
+        path: File system path of the socket, unless there is ``sock``.
+        uri: URI for the opening handshake: ``ws://localhost/`` by default, or
+            ``wss://localhost/`` with ``ssl``.
+        legacy: As for :func:`connect`.
+        **kwargs: Arguments of :class:`reconnect`.
+    """
+    connecter = unix_reconnect(path, uri, **kwargs)
+    if legacy is False:
+        return connecter  # type: ignore[return-value] # asked for
+    return connecter.connect()
+
+
+def unix_reconnect(
+    path: PathLike | None = None, uri: str | None = None, **kwargs: Any
+) -> reconnect:
+    """
+    Connect to a WebSocket server listening on a Unix socket, again and again.
+
+    Args:
+        path: File system path of the socket, unless there is ``sock``.
+        uri: URI for the opening handshake: ``ws://localhost/`` by default, or
+            ``wss://localhost/`` with ``ssl``.
+        **kwargs: Arguments of :class:`reconnect`.
+    """
+    if uri is None:
+        uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
+    if kwargs.get("sock") is None:
+        if path is None:
+            raise ValueError("missing path argument")
+        kwargs["path"] = path
+    elif path is not None:
+        raise ValueError("path is incompatible with sock")
+    return reconnect(uri, **kwargs)

@@ -1,0 +1,402 @@
+"""
+A session with a socket, and the threads that use it.
+
+One lock guards the session; nobody blocks while holding it. Writing is non-blocking
+and happens under the lock, so frames leave whole and in order; who sends waits
+afterwards, without the lock, until the peer has taken what was written. At any time
+one thread at most reads from the socket: the one that receives, or else the watch
+(:mod:`.watch`). It reads without the lock and has the session parse what came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import ssl as ssl_module
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import ConcurrencyError
+from ..protocol import CONNECTING, OPEN, Protocol
+from .stream import DONT_WAIT, wait_for
+from .writing import Writer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+
+    from ._cellar import PreparedMessage
+
+__all__ = ["Link"]
+
+
+class Link(Writer):
+    """
+    A session with a socket, and the threads that receive from it and send to it.
+
+    Args:
+        sock: A connected socket; it belongs to the link from now on.
+        protocol: The opening handshake, with the limits.
+        buffer_size: Bytes read at a time.
+
+    Attributes:
+        streaming: Whether a message was received in part, by fragments.
+        fragmenting: Whether a fragmented message is being sent.
+        turns: How often a thread has received.
+        turns_seen: What the watch knows of it.
+        listed: Whether the watch knows that a thread has received.
+        deadline: What the watch has noted.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_buffer_size",
+        "deadline",
+        "fragmenting",
+        "listed",
+        "streaming",
+        "turns",
+        "turns_seen",
+    )
+
+    def __init__(
+        self, sock: socket.socket, protocol: Protocol, buffer_size: int
+    ) -> None:
+        Writer.__init__(self, sock, protocol)
+        self.streaming = False
+        self.fragmenting = False
+        self.turns = 0
+        self.turns_seen = -1
+        self.listed = False
+        self.deadline: list[Any] | None = None
+        self._buffer_size = buffer_size
+        self._buffer: bytearray | None = None
+
+    def open(self, data: bytes) -> None:
+        """
+        Let the session take over from the opening handshake.
+
+        Args:
+            data: What was read beyond it.
+        """
+        with self.lock:
+            self.start()
+            if data:
+                # Nobody had the time to receive yet.
+                self._take_plain(bytearray(data), len(data), True)
+            self._leave()
+            if self.next_deadline() < float("inf"):
+                self.ask_watch(False)
+
+    # Reading.
+
+    def receive(
+        self,
+        method: str,
+        take: Callable[[], object],
+        timeout: float | None,
+        going_on: bool = False,
+    ) -> object:
+        """
+        Take something from the queue; read until there is something.
+
+        Args:
+            method: What the user has called.
+            take: Takes it, or returns :obj:`None`.
+            timeout: Seconds to wait at most; :obj:`None` for ever.
+            going_on: Whether the caller received the fragments before.
+
+        Raises:
+            TimeoutError: It took too long.
+            ConcurrencyError: Another thread receives.
+            ConnectionClosed: Nothing will come.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self.lock:
+            if self.receiving or (self.streaming and not going_on):
+                raise ConcurrencyError(
+                    f"cannot call {method} while another thread "
+                    "is already running recv or recv_streaming"
+                )
+            self.receiving = True
+            try:
+                while (item := self._take_next(take)) is None:
+                    if self.lost:
+                        raise self.closed_error()
+                    if self.state == CONNECTING:
+                        self.require_open()
+                    self._read(deadline)
+            finally:
+                self.receiving = False
+                self._leave()
+            return item
+
+    def _take_next(self, take: Callable[[], object]) -> object:
+        """
+        Take something from the queue, and parse on if there is room again.
+        """
+        while True:
+            item = take()
+            if self.may_resume() and (self.halted or item is None):
+                self.unhalt()
+            self.settle()
+            if item is not None or not self.has_items():
+                return item
+
+    def _leave(self) -> None:
+        """
+        Have the watch find out whether this thread comes back.
+        """
+        self.turns += 1
+        if not self.listed and not self.lost:
+            self.listed = True
+            self.ask_watch(False)
+
+    def _read(self, deadline: float | None) -> None:
+        """
+        Read once, without the lock.
+
+        Raises:
+            TimeoutError: It took too long.
+        """
+        if self._buffer is None:
+            self._buffer = bytearray(self._buffer_size)
+        failure: OSError | None = None
+        size = -1
+        self._away += 1
+        self.lock.release()
+        try:
+            if (deadline is None and DONT_WAIT) or wait_for(
+                self.sock, selectors.EVENT_READ, deadline
+            ):
+                size = self.sock.recv_into(self._buffer)
+        except OSError as exc:
+            failure = exc
+            size = 0
+        finally:
+            self.lock.acquire()
+            self._away -= 1
+            self.close_socket()
+            if size >= 0 and not self.lost:
+                self._take_in(self._buffer, size, failure, True)
+        if size < 0 and not self.lost:
+            raise TimeoutError("timed out while waiting for a message")
+
+    def read_now(self, buffer: bytearray) -> None:
+        """
+        Read what is there, for the watch.
+        """
+        try:
+            size = self.sock.recv_into(buffer, 0, DONT_WAIT)
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            self._take_in(buffer, 0, exc, False)
+        else:
+            self._take_in(buffer, size, None, False)
+
+    def _take_in(
+        self, buffer: bytearray, size: int, failure: OSError | None, hold_close: bool
+    ) -> None:
+        """
+        Have the session parse what was read.
+        """
+        if self.tls is not None and size:
+            try:
+                plain = self.tls.decrypt(bytes(memoryview(buffer)[:size]))
+            except ssl_module.SSLError as exc:
+                failure = exc
+                plain = None
+            self._write_soon(self.tls.output())
+            if plain == b"":
+                return
+            buffer = bytearray(plain or b"")
+            size = len(buffer)
+        if size:
+            self._take_plain(buffer, size, hold_close)
+            return
+        if self.failure is None and failure is not None:
+            self.failure = failure
+        self.receive_eof()
+        self._flush()
+        self._lose()
+
+    def _take_plain(self, buffer: bytearray, size: int, hold_close: bool) -> None:
+        """
+        Have the session parse.
+
+        Args:
+            buffer: What was read.
+            size: How much of it.
+            hold_close: Whether somebody is about to receive, who may answer what
+                came before a close frame.
+        """
+        self.hold_close = hold_close
+        self.receive_data(buffer, size)
+        if self.hold_close and not (self.kept_size() and self.has_items()):
+            self.hold_close = False
+        self.settle()
+
+    def release_close(self) -> None:
+        """
+        Go on with a close frame that was kept for who received.
+        """
+        if self.hold_close and not self.halted and not self.lost:
+            self.unhalt()
+            self.settle()
+
+    def is_unattended(self) -> bool:
+        """
+        Tell whether the watch has to read.
+        """
+        return not self.receiving and (not self.halted or self.discarding)
+
+    # Sending.
+
+    def send(self, opcode: int, payload: bytes | str, compress: bool) -> None:
+        """
+        Send an unfragmented message; wait while the peer is slower than we are.
+        """
+        with self.lock:
+            if self.state != OPEN or self.fragmenting or self._unsent is not None:
+                self.require_sendable()
+            self.send_message(opcode, payload, compress)
+            self.settle()
+            if self._unsent is not None or self._broken:
+                self.drain()
+
+    def send_one(self, opcode: int, payload: bytes, fin: bool, compress: bool) -> None:
+        """
+        Send a fragment, unless the connection has been closed meanwhile.
+        """
+        with self.lock:
+            self._wait_sendable()
+            self.send_fragment(opcode, payload, fin, compress)
+            self.drain()
+
+    def send_control(self, send: Callable[[], object]) -> None:
+        """
+        Send a control frame, which may stand between fragments.
+        """
+        with self.lock:
+            self._wait_sendable()
+            send()
+            self.drain()
+            if not self.receiving:
+                # For its pong.
+                self.ask_watch(True)
+
+    def send_prepared(self, prepared: PreparedMessage) -> None:
+        """
+        Send a message that goes to many connections, as :meth:`send` does.
+        """
+        with self.lock:
+            self.require_sendable()
+            frame = self.shared_frame(prepared)
+            if frame is None:
+                self.send_message(prepared.opcode, prepared.payload, True)
+            else:
+                if self.outbox is None:
+                    self.outbox = self.new_outbox()
+                self.outbox.add(frame)
+                if self.trace is not None:
+                    self.trace(">", 0x80 | prepared.opcode, prepared.payload)
+            self.drain()
+
+    def require_sendable(self) -> None:
+        """
+        Wait until a message can be sent.
+
+        Raises:
+            ConcurrencyError: A fragmented message is being sent.
+            ConnectionClosed: The connection is not OPEN.
+        """
+        self._wait_sendable()
+        if self.fragmenting:
+            raise ConcurrencyError(
+                "cannot call send while another thread is already running send"
+            )
+
+    def _wait_sendable(self) -> None:
+        """
+        Wait until a frame can be sent: the peer has taken the last ones.
+
+        Raises:
+            ConnectionClosed: The connection is not OPEN. If it is CLOSING, this
+                waits until it is CLOSED, so that the error tells both codes.
+        """
+        if self.state == OPEN and self._unsent is not None:
+            self.drain()
+        if self.state == CONNECTING:
+            self.require_open()
+        if self.state != OPEN:
+            self.wait_lost(None)
+            raise self.closed_error()
+
+    @contextlib.contextmanager
+    def fragments(self) -> Iterator[None]:
+        """
+        Keep other messages out while a fragmented one is being sent.
+        """
+        with self.lock:
+            self.require_sendable()
+            self.fragmenting = True
+        try:
+            yield
+        except BaseException:
+            # What was begun cannot be taken back (RFC 6455, 5.4).
+            with self.lock:
+                if self.state == OPEN:
+                    self.fail(1011, "error in fragmented message")
+                    self.settle()
+            raise
+        finally:
+            self.fragmenting = False
+
+    # Closing.
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """
+        Send a close frame, and make way for the peer's.
+
+        Raises:
+            ProtocolError: The code or the reason cannot be sent. Nothing was
+                sent; the connection stays OPEN.
+        """
+        with self.lock:
+            if self.state != OPEN:
+                return
+            if self.fragmenting:
+                self.fail(1011, "close during fragmented message")
+            else:
+                self.send_close(code, reason)
+            if self.halted or self.hold_close:
+                self.unhalt()
+            self.settle()
+
+    def do_what_is_due(self, now: float) -> None:
+        """
+        Take in that a deadline has passed, for the watch.
+        """
+        if now < self.next_deadline():
+            return
+        if self.advance(now):
+            self.settle()
+        else:
+            self.abort(TimeoutError("timed out while closing connection"))
+
+    def abort(self, exc: Exception | None) -> None:
+        """
+        Cut the connection.
+        """
+        with self.lock:
+            if exc is not None:
+                self.failure = exc
+            self.receive_eof()
+            self._lose()
+
+    def pong_received(self, waiter: Any, latency: float) -> None:
+        """
+        Tell who has sent a ping.
+        """
+        waiter[0].set()

@@ -1,0 +1,238 @@
+"""
+The server's opening handshake on a socket: TLS, hooks, deadline, answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from .._opening import (
+    check_response,
+    closing_response,
+    failure_response,
+    late_response,
+)
+from ..http11 import Request, Response
+from ..protocol import OPEN
+from .stream import TLS, Stream
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+
+    from .._serving import ConnectionFactory
+    from .server import Server, ServerConnection
+
+__all__ = ["Hook", "ServerOpening"]
+
+Hook = Callable[..., Response | None]
+
+
+class _HookFailed(Exception):
+    """
+    A hook raised; what it says is the answer.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+class ServerOpening:
+    """
+    Sets up TLS, reads a request, asks the hooks, writes the response.
+
+    Args:
+        sock: A socket that was accepted.
+        server: The server.
+        factory: Makes the connection.
+        hooks: ``process_request`` and ``process_response``.
+        server_header: ``Server`` header of responses.
+        timeouts: Seconds for the opening handshake and for closing.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        server: Server,
+        factory: ConnectionFactory,
+        hooks: tuple[Hook | None, Hook | None],
+        server_header: str | None,
+        timeouts: tuple[float | None, float | None],
+    ) -> None:
+        self._sock = sock
+        self._server = server
+        self._factory = factory
+        self._process_request, self._process_response = hooks
+        self._server_header = server_header
+        self._open_timeout, self._close_timeout = timeouts
+        self._stream = Stream(sock, self._after(self._open_timeout))
+        self._has_request = False
+
+    def run(self, ssl: ssl_module.SSLContext | None) -> ServerConnection | None:
+        """
+        Perform the opening handshake.
+
+        Args:
+            ssl: TLS context, if so.
+
+        Returns:
+            The connection, if it is OPEN. Otherwise the socket is closed.
+        """
+        if ssl is not None:
+            tls = TLS(ssl, True, None)
+            try:
+                self._stream.start_tls(tls)
+            except OSError as exc:
+                # That is what scanners look like: no fault of ours.
+                self._server.logger.info("TLS handshake failed: %s", exc)
+                self._sock.close()
+                return None
+        connection: ServerConnection
+        connection, protocol = self._factory.make((self._sock,), (self._server,))
+        connection._link.tls = self._stream.tls
+        try:
+            response = self._respond(connection)
+            if response is not None:
+                connection.response = response
+                protocol.send_response(response)
+            self._stream.send(b"".join(protocol.data_to_send()))
+        except OSError as exc:
+            protocol.handshake_exc = protocol.handshake_exc or exc
+            protocol.state = protocol.state.CLOSED
+        except BaseException:
+            self._sock.close()
+            raise
+        if protocol.state is OPEN:
+            return connection
+        self._finish(connection)
+        return None
+
+    def shut_down(self) -> None:
+        """
+        Take in that the server is closing: a request that is not here is refused.
+        """
+        if not self._has_request:
+            # The thread that waits for it finds the end of the stream.
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RD)
+
+    def _after(self, timeout: float | None) -> float | None:
+        """
+        Return the time after a number of seconds.
+        """
+        return None if timeout is None else time.monotonic() + timeout
+
+    def _respond(self, connection: ServerConnection) -> Response | None:
+        """
+        Read the request, and return a response; :obj:`None` if there is one already.
+        """
+        protocol = connection.protocol
+        try:
+            request = self._read_request(connection)
+        except TimeoutError:
+            self._give_time()
+            return late_response(protocol, False)
+        if request is not None:
+            return self._answer(connection, request)
+        if self._server.is_closing() and protocol.handshake_exc is None:
+            self._give_time()
+            return closing_response(protocol)
+        # The protocol has an answer to what is not a request.
+        return None
+
+    def _answer(self, connection: ServerConnection, request: Request) -> Response:
+        """
+        Ask the hooks for a response.
+        """
+        protocol = connection.protocol
+        connection.request = request
+        try:
+            response = self._ask(
+                "process_request", self._process_request, connection, request
+            )
+            if response is None:
+                response = protocol.accept(request)
+            if response.status_code == 101 and self._server.is_closing():
+                return closing_response(protocol)
+            if self._server_header is not None:
+                response.headers["Server"] = self._server_header
+            connection.response = response
+            other = self._ask(
+                "process_response",
+                self._process_response,
+                connection,
+                request,
+                response,
+            )
+        except _HookFailed as exc:
+            self._give_time()
+            return exc.response
+        deadline = self._stream.deadline
+        if deadline is not None and time.monotonic() >= deadline:
+            self._give_time()
+            return late_response(protocol, True)
+        return response if other is None else other
+
+    def _give_time(self) -> None:
+        """
+        Have time for an answer.
+        """
+        self._stream.deadline = self._after(
+            10.0 if self._close_timeout is None else self._close_timeout
+        )
+
+    def _read_request(self, connection: ServerConnection) -> Request | None:
+        """
+        Read the request; return :obj:`None` if it is none.
+        """
+        protocol = connection.protocol
+        while True:
+            data = self._stream.receive()
+            if data:
+                protocol.receive_data(data)
+            elif self._server.is_closing():
+                return None
+            else:
+                protocol.receive_eof()
+            for event in protocol.events_received():
+                self._has_request = True
+                return cast("Request", event)
+            if protocol.handshake_exc is not None:
+                return None
+
+    def _ask(
+        self, name: str, hook: Hook | None, connection: ServerConnection, *args: Any
+    ) -> Response | None:
+        """
+        Call a hook.
+        """
+        if hook is None:
+            return None
+        try:
+            result: Any = hook(connection, *args)
+            if inspect.iscoroutine(result):
+                result.close()
+            return check_response(name, result)
+        except Exception as exc:
+            response = failure_response(
+                connection.protocol, connection.logger, name, exc
+            )
+            raise _HookFailed(response) from exc
+
+    def _finish(self, connection: ServerConnection) -> None:
+        """
+        Half-close; the client has ``close_timeout`` to do the same.
+        """
+        self._give_time()
+        with contextlib.suppress(OSError):
+            if self._stream.tls is not None:
+                self._sock.send(self._stream.tls.end())
+            self._sock.shutdown(socket.SHUT_WR)
+        self._stream.tls = None
+        self._stream.drain(bool)
+        connection._link.abort(None)

@@ -1,0 +1,119 @@
+"""
+WebSocket servers on threads that choose a handler by the path.
+"""
+
+from __future__ import annotations
+
+import ssl as ssl_module
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from .. import _compatibility
+from ..http11 import Request, Response
+from ..routing import BaseRouter, make_router
+from .server import Server, ServerConnection, serve
+
+if TYPE_CHECKING:
+    from werkzeug.routing import Map
+
+    from ..typing import PathLike
+    from .opening import Hook
+
+__all__ = ["Router", "route", "unix_route"]
+
+
+class Router(BaseRouter):
+    """
+    Finds the handler of a connection, and calls it.
+
+    To change what :func:`route` does, override a method and pass the class as
+    ``create_router``.
+    """
+
+    def handler(self, connection: ServerConnection) -> None:
+        """
+        Call the handler that was found, with what the rule found in the path.
+        """
+        connection.handler(connection, **connection.handler_kwargs)
+
+
+def route(
+    url_map: Map,
+    *args: Any,
+    server_name: str | None = None,
+    ssl: ssl_module.SSLContext | Literal[True] | None = None,
+    create_router: Callable[..., Router] | None = None,
+    **kwargs: Any,
+) -> Server:
+    """
+    Create a WebSocket server that chooses a handler by the path.
+
+    ::
+
+        from werkzeug.routing import Map, Rule
+
+        def room(connection, name):
+            ...
+
+        with route(Map([Rule("/rooms/<name>", endpoint=room)]), "", 8765) as server:
+            server.serve_forever()
+
+    Paths without a rule are answered with 404, and rules with ``redirect_to``
+    with 302. A ``process_request`` hook is asked before.
+
+    Args:
+        url_map: Rules; their endpoints are functions that get a
+            connection and, by name, what the rule found in the path. The rules
+            get ``websocket=True``.
+        *args: Positional arguments of :func:`~socketeer.sync.server.serve`
+            after the handler.
+        server_name: Name under which clients know the server, for redirects and
+            for rules with subdomains; by default, what they say in ``Host``.
+        ssl: Context for TLS. :obj:`True` says that a proxy in front does TLS, so
+            that redirects begin with ``wss://``.
+        create_router: Class of the router, or a function that makes one.
+        **kwargs: Arguments of :func:`~socketeer.sync.server.serve`.
+
+    Returns:
+        The server, which listens.
+
+    Raises:
+        ImportError: werkzeug is not installed.
+    """
+    if ssl is not None and ssl is not True:
+        kwargs["ssl"] = ssl
+    router = make_router(
+        create_router or Router, url_map, server_name, secure=ssl is not None
+    )
+    hook = _compatibility.adapt_process_request(
+        kwargs.pop("process_request", None)
+    ) or _compatibility.overridden_process_request(kwargs.get("create_connection"))
+    process_request = (
+        router.route_request if hook is None else _after(hook, router.route_request)
+    )
+    return serve(router.handler, *args, process_request=process_request, **kwargs)
+
+
+def unix_route(url_map: Map, path: PathLike | None = None, **kwargs: Any) -> Server:
+    """
+    Create a WebSocket server on a Unix socket that chooses a handler by the path.
+
+    Args:
+        url_map: Rules, as for :func:`route`.
+        path: File system path of the socket. A socket left over there is removed.
+        **kwargs: Arguments of :func:`route`, ``host`` and ``port`` excepted.
+    """
+    return route(url_map, unix=True, path=path, **kwargs)
+
+
+def _after(hook: Hook, then: Callable[..., Response | None]) -> Hook:
+    """
+    Return a hook that asks a user's hook before routing.
+    """
+
+    def process_request(
+        connection: ServerConnection, request: Request
+    ) -> Response | None:
+        return hook(connection, request) or then(connection, request)
+
+    return process_request

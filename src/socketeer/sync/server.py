@@ -1,0 +1,366 @@
+"""
+WebSocket servers on threads.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import functools
+import inspect
+import re
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from .._compatibility import adapt_handler
+from .._messages import prepare
+from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
+from ..auth import BasicAuthentication, Credentials
+from ..http11 import SERVER, Request, Response
+from ..protocol import OPEN
+from ..server import ServerProtocol
+from .connection import Connection
+from .running import Reception, Server, bind_tcp, bind_unix
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+
+    from ..auth import TokenSearch
+    from ..extensions import ServerExtensionFactory
+    from ..typing import DataLike, LoggerLike, Origin, PathLike, StatusLike, Subprotocol
+    from ._cellar import PreparedMessage
+
+__all__ = [
+    "Server",
+    "ServerConnection",
+    "basic_auth",
+    "broadcast",
+    "serve",
+    "unix_serve",
+]
+
+
+class ServerConnection(Connection):
+    """
+    The server's end of a WebSocket connection.
+
+    Handlers get one of these. See :class:`~.connection.Connection` for what it
+    can do; the following is only the server's.
+
+    Attributes:
+        server: The server.
+        username: Who authenticated, with :func:`basic_auth`.
+        handler: The handler that :func:`~socketeer.sync.router.route` found.
+        handler_kwargs: What it found in the path.
+    """
+
+    username: str
+    handler: Callable[..., object]
+    handler_kwargs: dict[str, Any]
+    protocol: ServerProtocol
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: ServerProtocol,
+        server: Server,
+        *,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+    ) -> None:
+        super().__init__(
+            sock,
+            protocol,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
+        )
+        self.server = server
+
+    def respond(self, status: StatusLike, text: str) -> Response:
+        """
+        Make a plain text response, for a ``process_request`` hook to return.
+
+        Its headers can be changed before it is returned.
+
+        Args:
+            status: HTTP status.
+            text: Body; it should end with a newline.
+        """
+        return cast("ServerProtocol", self._protocol).reject(status, text)
+
+    def _find_token(self, search: TokenSearch) -> str | None:
+        """
+        Find a bearer token, as :func:`~socketeer.auth.bearer_token` says.
+        """
+        assert self.request is not None
+        token = search.in_request(self.request, cast("ServerProtocol", self._protocol))
+        if token is None and search.waits(self.state):
+            with contextlib.suppress(TimeoutError):
+                return search.in_message(self.recv(search.timeout))
+        return token
+
+
+def serve(
+    handler: Callable[[ServerConnection], object],
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    # TCP/TLS
+    sock: socket.socket | None = None,
+    ssl: ssl_module.SSLContext | None = None,
+    # Handshake
+    origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
+    extensions: Sequence[ServerExtensionFactory] | None = None,
+    subprotocols: Sequence[Subprotocol] | None = None,
+    select_subprotocol: (
+        Callable[[ServerConnection, Sequence[Subprotocol]], Subprotocol | None] | None
+    ) = None,
+    compression: Literal["deflate"] | None = "deflate",
+    process_request: (
+        Callable[[ServerConnection, Request], Response | None] | None
+    ) = None,
+    process_response: (
+        Callable[[ServerConnection, Request, Response], Response | None] | None
+    ) = None,
+    server_header: str | None = SERVER,
+    # Timeouts
+    open_timeout: float | None = 10,
+    ping_interval: float | None = 20,
+    ping_timeout: float | None = 20,
+    close_timeout: float | None = 10,
+    # Limits
+    max_size: int | tuple[int | None, int | None] | None = 2**20,
+    max_queue: int | tuple[int | None, int | None] | None = 16,
+    # Others
+    logger: LoggerLike | None = None,
+    create_connection: Callable[..., ServerConnection] | None = None,
+    **kwargs: Any,
+) -> Server:
+    """
+    Create a WebSocket server listening on ``host`` and ``port``.
+
+    It listens at once, and accepts connections in :meth:`~Server.serve_forever`::
+
+        def handler(connection):
+            for message in connection:
+                connection.send(message)
+
+        with serve(handler, "localhost", 8765) as server:
+            server.serve_forever()
+
+    Each connection is passed to ``handler``, in a thread of its own, when it is OPEN,
+    and closed when the handler ends: with code 1000 when it returns, 1011 when it
+    raises.
+
+    Args:
+        handler: Function that gets a connection.
+        host: Where to listen: a name or an address; all interfaces by default.
+        port: Port; 0 for a free one.
+        sock: A listening socket, instead of ``host`` and ``port``.
+        ssl: Context for TLS.
+        origins: Acceptable values of the ``Origin`` header, as protection against
+            other people's web pages (RFC 6455, 10.2): strings, patterns that have
+            to match entirely, and :obj:`None` for its absence.
+        extensions: Extensions, in order of preference.
+        subprotocols: Subprotocols, in order of preference. Clients which support
+            none of them are refused.
+        select_subprotocol: Function that gets a connection and the subprotocols
+            of the client, and returns one of them or :obj:`None`; it may raise
+            :exc:`~socketeer.exceptions.NegotiationError`.
+        compression: ``"deflate"`` accepts permessage-deflate (RFC 7692);
+            :obj:`None` does not.
+        process_request: Function that gets a connection and a
+            :class:`~socketeer.http11.Request`. A
+            :class:`~socketeer.http11.Response` from it is sent in place of a
+            handshake; see :meth:`ServerConnection.respond`.
+        process_response: Function that gets a connection, the request and the
+            response. It may change the response or return another one.
+        server_header: ``Server`` header of responses; :obj:`None` for none.
+        open_timeout: Seconds for the opening handshake; :obj:`None` for no limit.
+        ping_interval: Seconds between pings that keep a connection alive;
+            :obj:`None` for none.
+        ping_timeout: Seconds to wait for a pong before the connection fails;
+            :obj:`None` for ever.
+        close_timeout: Seconds for the closing handshake; :obj:`None` for ever.
+        max_size: Largest message accepted, in bytes, also after decompression;
+            :obj:`None` for any. A tuple also limits frames: ``(message, frame)``.
+        max_queue: Frames that may wait to be received before reading pauses;
+            :obj:`None` for any number. A tuple also tells when it goes on:
+            ``(high, low)``.
+        logger: Logger of the server; ``socketeer.server`` by default.
+        create_connection: Class of the connections, or a function that makes them.
+        **kwargs: Arguments of :func:`socket.create_server`: ``family``,
+            ``backlog``, ``reuse_port``, ``dualstack_ipv6``.
+
+    Returns:
+        The server, which listens.
+
+    Raises:
+        OSError: The address cannot be bound.
+        ValueError: The compression is not supported, or arguments contradict
+            each other.
+        TypeError: An argument is of the wrong type.
+    """
+    hooks = prepare_hooks(
+        Hooks(create_connection, process_request, process_response, close_timeout),
+        kwargs,
+    )
+    ssl = kwargs.pop("ssl_context", ssl)
+    factory = ConnectionFactory(
+        hooks.create_connection or ServerConnection,
+        prepare_protocol(
+            origins=origins,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            compression=compression,
+            max_size=max_size,
+            logger=logger,
+        ),
+        {
+            "ping_interval": ping_interval,
+            "ping_timeout": ping_timeout,
+            "close_timeout": hooks.close_timeout,
+            "max_queue": max_queue,
+        },
+        select_subprotocol,
+    )
+    if kwargs.pop("unix", False):
+        sock = bind_unix(sock, **kwargs)
+    else:
+        sock = bind_tcp(sock, host, port, **kwargs)
+    reception = Reception(
+        adapt_handler(handler),
+        ssl,
+        factory,
+        (hooks.process_request, hooks.process_response),
+        server_header,
+        open_timeout,
+        hooks.close_timeout,
+    )
+    return Server(sock, reception, logger)
+
+
+def unix_serve(
+    handler: Callable[[ServerConnection], object],
+    path: PathLike | None = None,
+    **kwargs: Any,
+) -> Server:
+    """
+    Create a WebSocket server listening on a Unix socket.
+
+    Args:
+        handler: Function that gets a connection.
+        path: File system path of the socket. A socket left over there is removed.
+        **kwargs: Arguments of :func:`serve`, ``host`` and ``port`` excepted.
+    """
+    return serve(handler, unix=True, path=path, **kwargs)
+
+
+def basic_auth(
+    realm: str = "",
+    credentials: Credentials | Iterable[Credentials] | None = None,
+    check_credentials: Callable[[str, str], bool] | None = None,
+) -> Callable[[ServerConnection, Request], Response | None]:
+    """
+    Return a ``process_request`` hook that asks for a user name and a password.
+
+    One of ``credentials`` and ``check_credentials`` is needed. The name of the
+    user becomes the attribute ``username`` of the connection. Clients without
+    valid credentials get a response with status 401.
+
+    Args:
+        realm: What the credentials are for, in ASCII.
+        credentials: A pair of a user name and a password, or several pairs.
+        check_credentials: A function that takes a user name and a password, and
+            returns whether they are valid.
+
+    Raises:
+        ValueError: Both or none of the arguments are given.
+        TypeError: These are no credentials.
+    """
+    authentication = BasicAuthentication(realm, credentials, check_credentials)
+
+    def process_request(
+        connection: ServerConnection, request: Request
+    ) -> Response | None:
+        claimed = authentication.claim(connection, request)
+        if isinstance(claimed, Response):
+            return claimed
+        valid = authentication.check(*claimed)
+        if inspect.iscoroutine(valid):
+            # It would count as true, whatever it says.
+            valid.close()
+            raise TypeError("check_credentials must not be a coroutine function")
+        return authentication.decide(connection, claimed[0], bool(valid))
+
+    return process_request
+
+
+def broadcast(
+    connections: Iterable[Connection],
+    message: DataLike,
+    *,
+    raise_exceptions: bool = False,
+    text: bool | None = None,
+    **kwargs: Any,
+) -> None:
+    """
+    Send a message to many connections; wait until all of them have it.
+
+    The message is framed once and compressed once. Connections that are not OPEN
+    are skipped. The slowest peer decides how long this takes; a peer that takes
+    nothing fails by its keepalive.
+
+    Args:
+        connections: The connections: a set, say.
+        message: The message: :class:`str` for text, bytes-like for binary.
+        raise_exceptions: Whether to raise failures, when all connections have
+            been served; otherwise they are logged as warnings.
+        text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
+            in a binary frame.
+        **kwargs: Arguments of :class:`~concurrent.futures.ThreadPoolExecutor`,
+            whose threads do the sending: ``max_workers``...
+
+    Raises:
+        TypeError: The message is neither :class:`str` nor bytes-like. Nothing
+            was sent.
+        ExceptionGroup: With ``raise_exceptions``: the message could not be
+            sent to some connections. The others got it.
+    """
+    prepared = prepare(message, text=text)
+    receivers = [each for each in connections if each.state is OPEN]
+    send = functools.partial(_send_prepared, prepared)
+    with concurrent.futures.ThreadPoolExecutor(**kwargs) as executor:
+        outcomes = list(zip(receivers, executor.map(send, receivers), strict=True))
+    failures = []
+    for connection, exc in outcomes:
+        if exc is None:
+            continue
+        if raise_exceptions:
+            failure = RuntimeError("failed to write message")
+            failure.__cause__ = exc
+            failures.append(failure)
+        else:
+            cast("Any", connection.logger).warning(
+                "skipped broadcast: failed to write message: %s", exc
+            )
+    if failures:
+        raise ExceptionGroup("skipped broadcast", failures)
+
+
+def _send_prepared(
+    prepared: PreparedMessage, connection: Connection
+) -> Exception | None:
+    """
+    Send a prepared message; return what went wrong.
+    """
+    try:
+        connection._link.send_prepared(prepared)
+    except Exception as exc:
+        return exc
+    return None
