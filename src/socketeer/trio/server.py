@@ -48,9 +48,13 @@ class ServerConnection(Connection):
     Attributes:
         server: The server.
         username: Who authenticated, with :func:`basic_auth`.
+        handler: The handler that :func:`~.router.route` has found.
+        handler_kwargs: What its rule found in the path.
     """
 
     username: str
+    handler: Callable[..., Any]
+    handler_kwargs: dict[str, Any]
 
     def __init__(
         self,
