@@ -30,9 +30,11 @@ async def main(port: int) -> None:
     """
     start = functools.partial(serve, host="127.0.0.1", max_size=MAX_SIZE)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as nursery:
-            async with await nursery.start(start, echo, port):
-                await anext(signals)
+        async with (
+            trio.open_nursery() as nursery,
+            await nursery.start(start, echo, port),
+        ):
+            await anext(signals)
 
 
 if __name__ == "__main__":

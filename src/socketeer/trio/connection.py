@@ -436,9 +436,10 @@ async def _send_fragments(
     else:
         raise TypeError("data must be str, bytes, iterable, or async iterable")
     async with contextlib.AsyncExitStack() as stack:
-        if hasattr(items, "aclose"):
+        aclose = getattr(items, "aclose", None)
+        if aclose is not None:
             # A generator must not be left before its end.
-            await stack.enter_async_context(contextlib.aclosing(items))
+            stack.push_async_callback(aclose)
         try:
             fragment = encoder.encode(await anext(items))
         except StopAsyncIteration:
