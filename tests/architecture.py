@@ -30,6 +30,7 @@ GROUND = {
     "version",
 }
 FIRST_FLOOR = {
+    "_authentication",
     "_addresses",
     "_attributes",
     "_compatibility",
@@ -41,6 +42,7 @@ FIRST_FLOOR = {
     "_reconnection",
     "_redirection",
     "_serving",
+    "_sockets",
     "_tls",
     "auth",
     "client",
@@ -92,6 +94,7 @@ MAY_SEE_OUTSIDE = {
     # source of chance: ``Frame.serialize(mask=True)``.
     ("utils", "secrets"),
     # A connection's ``id`` is part of the public interface.
+    ("_attributes", "uuid"),
     ("protocol", "uuid"),
     ("_attributes", "uuid"),
     # Responses carry a ``Date``; the public interface has no argument for it.
@@ -101,6 +104,8 @@ MAY_SEE_OUTSIDE = {
     ("_reconnection", "random"),
     # The rooms share one TLS context, which is made of files and does no I/O.
     ("_tls", "ssl"),
+    # They share how a Unix socket is bound: no data passes it, nobody waits.
+    ("_sockets", "socket"),
 }
 
 # Imports inside functions, as (module, imported), each with a reason.
@@ -110,6 +115,7 @@ MAY_IMPORT_LATE: set[tuple[str, str]] = {
     # Optional.
     ("proxy", "python_socks"),
     ("asyncio.proxying", "python_socks.async_.asyncio"),
+    ("trio.dialing", "python_socks.async_.trio"),
     ("sync.dialing", "python_socks.sync"),
 }
 

@@ -41,6 +41,7 @@ COVERAGE = {
     "src/socketeer/asyncio/*": 95,
     "src/socketeer/cli/*": 95,
     "src/socketeer/sync/*": 95,
+    "src/socketeer/trio/*": 95,
     "src/socketeer/_core/aio/*": 98,
     "src/socketeer/*.py,src/socketeer/_core/*.py,src/socketeer/extensions/*": 100,
 }

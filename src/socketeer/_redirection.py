@@ -17,9 +17,9 @@ __all__ = ["MAX_REDIRECTS", "Pinned", "Redirect", "follow_redirect"]
 MAX_REDIRECTS: int = setting("MAX_REDIRECTS", 10)
 """How many redirects one attempt to connect may follow."""
 
-Pinned = typing.Literal["socket", "path", "address"]
-"""What determines where to connect to, other than the URI: an open socket, the path
-of a Unix socket, an explicit host or port."""
+Pinned = typing.Literal["socket", "stream", "path", "address"]
+"""What determines where to connect to, other than the URI: an open socket or stream,
+the path of a Unix socket, an explicit host or port."""
 
 # Those of RFC 9110, 15.4, that tell another location for the same request;
 # 303 is there because servers have always used it so.
@@ -72,9 +72,9 @@ def follow_redirect(
         return exc
     new_uri = _join(uri, location)
     old, new = parse_uri(uri), parse_uri(new_uri)
-    if pinned == "socket":
+    if pinned in {"socket", "stream"}:
         return ValueError(
-            f"cannot follow redirect to {new_uri} with a preexisting socket"
+            f"cannot follow redirect to {new_uri} with a preexisting {pinned}"
         )
     if old.secure and not new.secure:
         return SecurityError(f"cannot follow redirect to non-secure URI {new_uri}")

@@ -89,18 +89,20 @@ class Headers(MutableMapping[str, str]):
             self._packed = packed
             del self._items, self._index
 
-    def __getattr__(self, name: str) -> typing.Any:
-        # Not called for a slot that is filled.
-        if name not in {"_items", "_index"}:
-            raise AttributeError(name)
-        words = self._packed.split("\n") if self._packed else []
-        unpacked = self._from_valid_items(
-            list(zip(words[::2], words[1::2], strict=True))
-        )
-        del self._packed
-        self._items = unpacked._items  # noqa: SLF001 - an instance of this class
-        self._index = unpacked._index  # noqa: SLF001
-        return getattr(self, name)
+    if not typing.TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> typing.Any:
+            # Not called for a slot that is filled.
+            if name not in {"_items", "_index"}:
+                raise AttributeError(name)
+            words = self._packed.split("\n") if self._packed else []
+            unpacked = self._from_valid_items(
+                list(zip(words[::2], words[1::2], strict=True))
+            )
+            del self._packed
+            self._items = unpacked._items  # noqa: SLF001 - an instance of this class
+            self._index = unpacked._index  # noqa: SLF001
+            return getattr(self, name)
 
     # Text
 

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.ours]
 
 if OURS:
     listening = submodule("asyncio.listener")
+    bind_unix = submodule("_sockets").bind_unix
 
 LOGGER = logging.getLogger("listener")
 
@@ -379,27 +380,27 @@ def test_unix_sockets(tmp_path):
     """
     path = tmp_path / "socket"
     for _ in range(2):
-        sock = listening.bind_unix(path)
+        sock = bind_unix(path)
         assert str(path) == sock.getsockname()
         sock.close()
     path.unlink()
     path.touch()
     with pytest.raises(OSError, match="is already in use") as raised:
-        listening.bind_unix(path)
+        bind_unix(path)
     assert errno.EADDRINUSE == raised.value.errno
     with pytest.raises(FileNotFoundError):
-        listening.bind_unix(tmp_path / "nowhere" / "socket")
+        bind_unix(tmp_path / "nowhere" / "socket")
     with pytest.raises(TypeError):
-        listening.bind_unix(1)
+        bind_unix(1)
 
 
 def test_abstract_unix_sockets():
     """
     Have no file.
     """
-    listening.bind_unix("\0socketeer-test").close()
+    bind_unix("\0socketeer-test").close()
     with pytest.raises(OSError, match="too long"):
-        listening.bind_unix("\0" + "x" * 200)
+        bind_unix("\0" + "x" * 200)
 
 
 # Arguments of serve().

@@ -12,7 +12,6 @@ import asyncio
 import errno
 import os
 import socket
-import stat
 import sys
 from asyncio.trsock import TransportSocket
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ..typing import LoggerLike, PathLike
+    from ..typing import LoggerLike
 
-__all__ = ["Listener", "bind_tcp", "bind_unix", "watches_sockets"]
+__all__ = ["Listener", "bind_tcp", "watches_sockets"]
 
 # Connections accepted before other events are looked at.
 _BATCH = 64
@@ -172,38 +171,6 @@ def _reuse_port(sock: socket.socket) -> None:
             "reuse_port not supported by socket module, "
             "SO_REUSEPORT defined but not implemented"
         ) from None
-
-
-def bind_unix(path: PathLike) -> socket.socket:
-    """
-    Return a Unix socket bound to a path.
-
-    A socket that stands there already, left over from another process, is removed.
-
-    Raises:
-        OSError: The path cannot be bound.
-    """
-    path = os.fspath(path)
-    if path[:1] not in ("\0", b"\0"):
-        try:
-            if stat.S_ISSOCK(os.stat(path).st_mode):
-                os.remove(path)
-        except FileNotFoundError:
-            pass
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(path)
-    except OSError as exc:
-        sock.close()
-        if exc.errno == errno.EADDRINUSE:
-            raise OSError(
-                errno.EADDRINUSE, f"Address {path!r} is already in use"
-            ) from None
-        raise
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 class Listener:

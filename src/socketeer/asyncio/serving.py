@@ -11,8 +11,9 @@ import ssl as ssl_module
 from typing import TYPE_CHECKING, Any
 
 from .._serving import ConnectionFactory
+from .._sockets import bind_unix
 from ._cellar import ForeignProtocol, SocketTransport, TLSTransport, turn_of
-from .listener import Listener, bind_tcp, bind_unix, watches_sockets
+from .listener import Listener, bind_tcp, watches_sockets
 
 if TYPE_CHECKING:
     from ..typing import PathLike

@@ -10,14 +10,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._core.endpoint import MaskingKeys as MaskingKeys
     from .._core.prepared import PreparedMessage as PreparedMessage
-    from .._core.session import Fragment as Fragment
+    from .._core.fragment import Fragment as Fragment
     from .._core.session import Session as Session
 else:
     _session = load("session")
 
     MaskingKeys = load("endpoint").MaskingKeys
     PreparedMessage = load("prepared").PreparedMessage
-    Fragment = _session.Fragment
+    Fragment = load("fragment").Fragment
     Session = _session.Session
 
 __all__ = ["Fragment", "MaskingKeys", "PreparedMessage", "Session"]

@@ -1,0 +1,180 @@
+"""
+From a URI to a stream: what ``connect()`` does before the opening handshake.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import ssl as ssl_module
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from .._tls import choose_context
+from ..exceptions import ProxyError
+from ..proxy import ConnectRequest, Proxy, get_proxy, parse_proxy, socks_arguments
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from ..uri import WebSocketURI
+
+__all__ = ["Way", "close_at_once"]
+
+# Bytes of a proxy's answer taken by one read.
+_READ_SIZE = 4096
+
+# Arguments of trio.open_tcp_stream().
+_KNOWN_ARGUMENTS = {"happy_eyeballs_delay", "host", "local_address", "port"}
+
+
+@dataclasses.dataclass
+class Way:
+    """
+    How to get to a server.
+
+    Attributes:
+        stream: Stream of the user, in place of all that follows but TLS.
+        path: Path of a Unix socket, in place of a host and a port.
+        address: Where to connect to, if not to where the URI says: arguments of
+            :func:`trio.open_tcp_stream`.
+        ssl: TLS context for the server, or :obj:`None` for the default one.
+        server_hostname: Name that the server's certificate must bear, if not the
+            host of the URI.
+        proxy: URL of the proxy, :obj:`True` to look for one, :obj:`None` for none.
+        proxy_ssl: TLS context for the proxy.
+        proxy_server_hostname: Name that the proxy's certificate must bear.
+        user_agent_header: What a proxy is told about us.
+    """
+
+    stream: trio.abc.Stream | None
+    path: Any
+    address: dict[str, Any]
+    ssl: ssl_module.SSLContext | None
+    server_hostname: str | None
+    proxy: str | Literal[True] | None
+    proxy_ssl: ssl_module.SSLContext | None
+    proxy_server_hostname: str | None
+    user_agent_header: str | None
+
+    def __post_init__(self) -> None:
+        for name in self.address:
+            if name not in _KNOWN_ARGUMENTS:
+                raise TypeError(
+                    f"connect() got an unexpected keyword argument {name!r}"
+                )
+
+    async def go(self, uri: WebSocketURI) -> trio.abc.Stream:
+        """
+        Return a stream to the server, with TLS if the URI says so.
+
+        Raises:
+            OSError: The connection cannot be established.
+            ProxyError: The proxy refuses, or is none.
+            InvalidProxy: The URL of the proxy is not valid.
+            ImportError: A SOCKS proxy requires ``python-socks``.
+            BrokenResourceError: A TLS handshake failed.
+            ValueError: Arguments contradict each other.
+        """
+        context = choose_context(uri.secure, self.ssl)
+        stream = await self._open(uri)
+        if context is None:
+            return stream
+        return await _secure(stream, context, self.server_hostname or uri.host)
+
+    async def _open(self, uri: WebSocketURI) -> trio.abc.Stream:
+        """
+        Return a stream without the server's TLS.
+        """
+        if self.stream is not None:
+            return self.stream
+        if self.path is not None:
+            return await trio.open_unix_socket(os.fspath(self.path))
+        address = {"host": uri.host, "port": uri.port, **self.address}
+        proxy = get_proxy(uri) if self.proxy is True else self.proxy
+        if proxy is None:
+            return await trio.open_tcp_stream(**address)
+        target = dataclasses.replace(uri, host=address["host"], port=address["port"])
+        parts = parse_proxy(proxy)
+        if parts.is_socks:
+            return await self._through_socks(parts, target)
+        return await self._through_http(parts, target)
+
+    async def _through_socks(
+        self, proxy: Proxy, target: WebSocketURI
+    ) -> trio.abc.Stream:
+        """
+        Return a stream to the server through a SOCKS proxy.
+        """
+        arguments = socks_arguments(proxy)
+        from python_socks.async_.trio import Proxy as SocksProxy  # noqa: PLC0415
+
+        local_address = self.address.get("local_address")
+        try:
+            # Its own default would end connecting after a minute.
+            sock = await SocksProxy(**arguments).connect(
+                target.host,
+                target.port,
+                timeout=math.inf,
+                local_addr=None if local_address is None else (local_address, 0),
+            )
+        except OSError:
+            # The proxy cannot be reached.
+            raise
+        except Exception as exc:
+            raise ProxyError("failed to connect to SOCKS proxy") from exc
+        return trio.SocketStream(sock)
+
+    async def _through_http(
+        self, proxy: Proxy, target: WebSocketURI
+    ) -> trio.abc.Stream:
+        """
+        Return a stream to the server through an HTTP proxy.
+        """
+        context = choose_context(
+            proxy.scheme == "https", self.proxy_ssl, for_proxy=True
+        )
+        address = {**self.address, "host": proxy.host, "port": proxy.port}
+        stream: trio.abc.Stream = await trio.open_tcp_stream(**address)
+        if context is not None:
+            stream = await _secure(
+                stream, context, self.proxy_server_hostname or proxy.host
+            )
+        request = ConnectRequest(proxy, target, self.user_agent_header)
+        try:
+            await stream.send_all(request.data_to_send)
+            while not request.receive_data(
+                bytes(await stream.receive_some(_READ_SIZE))
+            ):
+                pass
+        except BaseException:
+            await close_at_once(stream)
+            raise
+        return stream
+
+
+async def _secure(
+    stream: trio.abc.Stream, context: ssl_module.SSLContext, host: str
+) -> trio.abc.Stream:
+    """
+    Set up TLS on a stream.
+    """
+    secure = trio.SSLStream(
+        stream, context, server_hostname=host, https_compatible=True
+    )
+    try:
+        await secure.do_handshake()
+    except BaseException:
+        await close_at_once(secure)
+        raise
+    return secure
+
+
+async def close_at_once(stream: trio.abc.AsyncResource) -> None:
+    """
+    Close a stream without waiting for anybody, whether canceled or not.
+    """
+    with trio.CancelScope(shield=True):
+        await trio.aclose_forcefully(stream)

@@ -1,0 +1,221 @@
+"""
+What users of a connection wait for: messages, and room for messages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+from ..exceptions import ConcurrencyError
+from ..protocol import CONNECTING, OPEN, Protocol
+from .pump import Pump
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ._cellar import Fragment, MaskingKeys, PreparedMessage
+
+__all__ = ["Link"]
+
+
+class Link(Pump):
+    """
+    A session with a stream, and the tasks that wait for it.
+
+    Args:
+        stream: What to read from and write to.
+        protocol: The opening handshake, with the limits.
+        masking_keys: Where masking keys and ping payloads come from.
+    """
+
+    __slots__ = ("_receiving", "_streaming")
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        protocol: Protocol,
+        masking_keys: MaskingKeys,
+    ) -> None:
+        Pump.__init__(self, stream, protocol, masking_keys)
+        # Whether somebody receives, to refuse a second one; and whether a message
+        # was received in part, by fragments.
+        self._receiving = False
+        self._streaming = False
+
+    # Receiving.
+
+    async def receive(self, decode: bool | None) -> object:
+        """
+        Wait for a message: see :meth:`Session.take_message`.
+
+        Raises:
+            ConcurrencyError: Somebody else receives.
+            ConnectionClosed: No message will come.
+        """
+        if self._receiving or self._streaming:
+            raise _concurrent("recv")
+        return await self._receive(functools.partial(self._take_decoded, decode))
+
+    def _take_decoded(self, decode: bool | None) -> object:
+        """
+        Take a message; one that cannot be decoded fails the connection.
+        """
+        try:
+            return self.take_message(decode)
+        except UnicodeDecodeError as exc:
+            self.fail_with(exc, 1007, "invalid UTF-8")
+            return None
+
+    async def receive_fragment(self, going_on: bool) -> Fragment:
+        """
+        Wait for a fragment.
+
+        Args:
+            going_on: Whether the caller received the fragments before it.
+
+        Raises:
+            ConcurrencyError: Somebody else receives.
+            ConnectionClosed: No fragment will come.
+        """
+        if self._receiving or (self._streaming and not going_on):
+            raise _concurrent("recv_streaming")
+        fragment = cast("Fragment", await self._receive(self.take_fragment))
+        self._streaming = not fragment.fin
+        return fragment
+
+    async def _receive(self, take: Callable[[], object]) -> object:
+        """
+        Wait for something to take from the queue.
+        """
+        self._receiving = True
+        try:
+            if self.has_items() or self.lost:
+                await trio.lowlevel.checkpoint()
+            while True:
+                item = self._take_next(take)
+                if item is not None:
+                    return item
+                if self.lost:
+                    raise self.closed_error()
+                await self._arrivals.park()
+        finally:
+            self._receiving = False
+
+    def _take_next(self, take: Callable[[], object]) -> object:
+        """
+        Take something from the queue, and parse on if there is room again.
+        """
+        while True:
+            item = take()
+            if self.may_resume() and (self.halted or item is None):
+                self._release()
+            self.settle()
+            if item is not None or not self.has_items():
+                return item
+
+    async def wait_until_sendable(self) -> None:
+        """
+        Wait for the end of a fragmented message that is being sent.
+
+        Raises:
+            ConnectionClosed: The connection is not OPEN. If it is CLOSING, this
+                waits until it is CLOSED, so that the error tells both codes.
+        """
+        while self.fragmenting and self.state == OPEN:
+            await self._fragments_over.park()
+        if self.state == CONNECTING:
+            self.require_open()
+        if self.state != OPEN:
+            await self.closed.wait()
+            raise self.closed_error()
+
+    async def drain(self) -> None:
+        """
+        Wait while the peer is slower than we are.
+
+        Raises:
+            ConnectionClosed: The connection was lost meanwhile.
+        """
+        while self.congested and not self.lost:
+            await self._room.park()
+            if self.lost:
+                raise self.closed_error()
+
+    # Sending.
+
+    async def send(self, opcode: int, payload: bytes | str, compress: bool) -> None:
+        """
+        Send an unfragmented message; wait while the peer is slower than we are.
+        """
+        if self.state != OPEN or self.fragmenting:
+            await self.wait_until_sendable()
+        self.send_message(opcode, payload, compress)
+        self.push()
+        await self.drain()
+
+    async def send_one(
+        self, opcode: int, payload: bytes, fin: bool, compress: bool
+    ) -> None:
+        """
+        Send a fragment, unless the connection has been closed meanwhile.
+        """
+        if self.state != OPEN:
+            await self.wait_until_sendable()
+        self.send_fragment(opcode, payload, fin, compress)
+        self.push()
+        await trio.lowlevel.checkpoint()
+        await self.drain()
+
+    @contextlib.contextmanager
+    def fragments(self) -> Iterator[None]:
+        """
+        Keep other messages out while a fragmented one is being sent.
+        """
+        self.fragmenting = True
+        try:
+            yield
+        except BaseException:
+            # What was begun cannot be taken back (RFC 6455, 5.4).
+            if self.state == OPEN:
+                self.fail(1011, "error in fragmented message")
+                self.settle()
+            raise
+        finally:
+            self.fragmenting = False
+            self._fragments_over.unpark_all()
+
+    async def send_prepared(self, prepared: PreparedMessage) -> None:
+        """
+        Send a message that goes to many connections, as :meth:`send` does.
+        """
+        if self.state != OPEN or self.fragmenting:
+            await self.wait_until_sendable()
+        self.add_prepared(prepared)
+        await self.drain()
+
+    def add_prepared(self, prepared: PreparedMessage) -> None:
+        """
+        Send a message that goes to many connections, without waiting.
+        """
+        frame = self.shared_frame(prepared)
+        if frame is None:
+            self.send_message(prepared.opcode, prepared.payload, True)
+        else:
+            self.add_raw(frame)
+            if self.trace is not None:
+                self.trace(">", 0x80 | prepared.opcode, prepared.payload)
+        self.push()
+
+
+def _concurrent(method: str) -> ConcurrencyError:
+    """
+    Return what refuses a second receiver.
+    """
+    return ConcurrencyError(
+        f"cannot call {method} while another coroutine "
+        "is already running recv or recv_streaming"
+    )

@@ -1,0 +1,192 @@
+"""
+The server's opening handshake on a stream: TLS, hooks, deadline, answer.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import trio
+
+from .._opening import (
+    check_response,
+    closing_response,
+    failure_response,
+    late_response,
+)
+from ..http11 import Request, Response
+from ..protocol import OPEN
+from .pump import end_stream
+
+if TYPE_CHECKING:
+    from ..server import ServerProtocol
+    from .server import ServerConnection
+    from .serving import Reception
+
+__all__ = ["Hook", "ServerOpening"]
+
+Hook = Callable[..., Awaitable[Response | None] | Response | None]
+
+
+class _HookFailed(Exception):
+    """
+    A hook raised. There is a response for that.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+class ServerOpening:
+    """
+    Sets up TLS, reads a request, asks the hooks, writes the response.
+
+    Args:
+        reception: Makes the connection; has the hooks.
+    """
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+        # There when TLS is up.
+        self._connection: ServerConnection | None = None
+        # The scope of the handshake until the answer.
+        self._scope = trio.CancelScope()
+
+    async def run(self, stream: trio.abc.Stream) -> ServerConnection | None:
+        """
+        Perform the opening handshake.
+
+        Args:
+            stream: Stream to the client; with TLS, before its handshake.
+
+        Returns:
+            The connection, if it is OPEN. Otherwise the stream has to be closed.
+        """
+        made: tuple[ServerConnection, ServerProtocol] | None = None
+        response = None
+        with self._scope:
+            timeout = self._reception.open_timeout
+            if timeout is not None:
+                self._scope.deadline = trio.current_time() + timeout
+            if isinstance(stream, trio.SSLStream):
+                await stream.do_handshake()
+            server = self._reception.server
+            made = self._reception.factory.make((server.nursery, stream), (server,))
+            self._connection = made[0]
+            response = await self._respond(*made)
+        # Otherwise, TLS took too long.
+        return None if made is None else await self._answer(*made, response)
+
+    def shut_down(self) -> None:
+        """
+        Take in that the server is closing.
+        """
+        if self._connection is None or self._connection.request is None:
+            self._scope.cancel()
+
+    async def _respond(
+        self, connection: ServerConnection, protocol: ServerProtocol
+    ) -> Response | None:
+        """
+        Read the request and ask the hooks for a response.
+        """
+        reception = self._reception
+        request = await _read_request(connection, protocol)
+        if request is None:
+            # The protocol has an answer to what is not a request.
+            return None
+        try:
+            response = await self._ask("process_request", connection, request)
+            if response is None:
+                response = protocol.accept(request)
+            if reception.server_header is not None:
+                response.headers["Server"] = reception.server_header
+            connection.response = response
+            other = await self._ask("process_response", connection, request, response)
+        except _HookFailed as exc:
+            return exc.response
+        return response if other is None else other
+
+    async def _ask(
+        self, name: str, connection: ServerConnection, *args: Any
+    ) -> Response | None:
+        """
+        Call a hook.
+        """
+        hook: Hook | None = getattr(self._reception, name)
+        if hook is None:
+            return None
+        try:
+            result = hook(connection, *args)
+            if inspect.isawaitable(result):
+                result = await result
+            return check_response(name, result)
+        except Exception as exc:
+            protocol = cast("ServerProtocol", connection.protocol)
+            raise _HookFailed(
+                failure_response(protocol, connection.logger, name, exc)
+            ) from exc
+
+    async def _answer(
+        self,
+        connection: ServerConnection,
+        protocol: ServerProtocol,
+        response: Response | None,
+    ) -> ServerConnection | None:
+        """
+        Write the response, unless the protocol has done so.
+        """
+        closing = self._reception.server.closing
+        if self._scope.cancelled_caught:
+            # shut_down() does not disturb who has sent a request.
+            if closing and connection.request is None:
+                response = closing_response(protocol)
+            else:
+                response = late_response(protocol, connection.request is not None)
+        if response is not None:
+            if closing and response.status_code == 101:
+                response = closing_response(protocol)
+            connection.response = response
+            protocol.send_response(response)
+        data = b"".join(protocol.data_to_send())
+        if protocol.state is OPEN:
+            # Nothing may wait here, so that nothing can be canceled between the
+            # handshake and the rest: the response is the first thing to write.
+            connection._opened(data)
+            return connection
+        with trio.move_on_after(_patience(connection)):
+            # The client has some time to read this and to half-close, too.
+            if data:
+                await connection.stream.send_all(data)
+            await end_stream(connection.stream)
+        return None
+
+
+async def _read_request(
+    connection: ServerConnection, protocol: ServerProtocol
+) -> Request | None:
+    """
+    Read the request; return :obj:`None` if it is none.
+    """
+    while True:
+        data = await connection.stream.receive_some()
+        if data:
+            protocol.receive_data(data)
+        else:
+            protocol.receive_eof()
+        for event in protocol.events_received():
+            connection.request = cast("Request", event)
+            return connection.request
+        if protocol.handshake_exc is not None:
+            return None
+
+
+def _patience(connection: ServerConnection) -> float:
+    """
+    Return how many seconds a client may take to go.
+    """
+    timeout = connection.close_timeout
+    return 10.0 if timeout is None else timeout

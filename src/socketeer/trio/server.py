@@ -1,0 +1,278 @@
+"""
+WebSocket servers on trio.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl as ssl_module
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import trio
+
+from .._authentication import basic_auth
+from .._connection import watermarks
+from .._serving import ConnectionFactory, prepare_protocol
+from .._sockets import bind_unix
+from ..http11 import SERVER, Request, Response
+from ..server import ServerProtocol
+from .connection import Connection, broadcast
+from .running import Server
+from .serving import Reception
+
+if TYPE_CHECKING:
+    from ..extensions import ServerExtensionFactory
+    from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
+
+__all__ = [
+    "Server",
+    "ServerConnection",
+    "basic_auth",
+    "broadcast",
+    "serve",
+    "unix_serve",
+]
+
+# Connections that may wait to be accepted at a Unix socket.
+_BACKLOG = 128
+
+
+class ServerConnection(Connection):
+    """
+    The server's end of a WebSocket connection.
+
+    Handlers get one of these. See :class:`~socketeer.trio.connection.Connection` for
+    what it can do; the following is only the server's.
+
+    Attributes:
+        server: The server.
+        username: Who authenticated, with :func:`basic_auth`.
+        handler: The handler that :func:`~.router.route` has found.
+        handler_kwargs: What its rule found in the path.
+    """
+
+    username: str
+    handler: Callable[..., Any]
+    handler_kwargs: dict[str, Any]
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        stream: trio.abc.Stream,
+        protocol: ServerProtocol,
+        server: Server,
+        *,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+    ) -> None:
+        super().__init__(
+            nursery,
+            stream,
+            protocol,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
+        )
+        self.server: Server = server
+
+    def respond(self, status: StatusLike, text: str) -> Response:
+        """
+        Make a plain text response, for a ``process_request`` hook to return.
+
+        Its headers can be changed before it is returned.
+
+        Args:
+            status: HTTP status.
+            text: Body; it should end with a newline.
+        """
+        return cast("ServerProtocol", self.protocol).reject(status, text)
+
+
+async def serve(
+    handler: Callable[[ServerConnection], Awaitable[object]],
+    port: int | None = None,
+    *,
+    # TCP and TLS
+    host: str | bytes | None = None,
+    backlog: int | None = None,
+    listeners: Sequence[trio.abc.Listener[Any]] | None = None,
+    ssl: ssl_module.SSLContext | None = None,
+    # Handshake
+    origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
+    extensions: Sequence[ServerExtensionFactory] | None = None,
+    subprotocols: Sequence[Subprotocol] | None = None,
+    select_subprotocol: (
+        Callable[[ServerConnection, Sequence[Subprotocol]], Subprotocol | None] | None
+    ) = None,
+    compression: Literal["deflate"] | None = "deflate",
+    process_request: (
+        Callable[
+            [ServerConnection, Request],
+            Awaitable[Response | None] | Response | None,
+        ]
+        | None
+    ) = None,
+    process_response: (
+        Callable[
+            [ServerConnection, Request, Response],
+            Awaitable[Response | None] | Response | None,
+        ]
+        | None
+    ) = None,
+    server_header: str | None = SERVER,
+    # Timeouts
+    open_timeout: float | None = 10,
+    ping_interval: float | None = 20,
+    ping_timeout: float | None = 20,
+    close_timeout: float | None = 10,
+    # Limits
+    max_size: int | tuple[int | None, int | None] | None = 2**20,
+    max_queue: int | tuple[int | None, int | None] | None = 16,
+    # Others
+    logger: LoggerLike | None = None,
+    create_connection: Callable[..., ServerConnection] | None = None,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """
+    Run a WebSocket server listening on ``port``, until it is closed.
+
+    With :meth:`trio.Nursery.start`, the caller gets the server when it listens::
+
+        async def handler(connection):
+            async for message in connection:
+                await connection.send(message)
+
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(serve, handler, 8765)
+            ...
+            await server.aclose()
+
+    Each connection is passed to ``handler`` when it is OPEN, and closed when the
+    handler ends: with code 1000 when it returns, 1011 when it raises.
+
+    If canceled, handlers are canceled, and connections are closed with code 1001
+    without waiting for the clients; :meth:`Server.aclose` is polite.
+
+    Args:
+        handler: Coroutine function that gets a connection.
+        port: Port; 0 for a free one.
+        host: Where to listen: a name or an address; all interfaces by default.
+        backlog: How many connections may wait to be accepted.
+        listeners: Listeners of yours, in place of ``port``, ``host`` and
+            ``backlog``; they belong to the server from now on.
+        ssl: TLS context.
+        origins: Acceptable values of the ``Origin`` header, as protection against
+            other people's web pages (RFC 6455, 10.2): strings, patterns that have
+            to match entirely, and :obj:`None` for its absence.
+        extensions: Extensions, in order of preference.
+        subprotocols: Subprotocols, in order of preference. Clients which support
+            none of them are refused.
+        select_subprotocol: Function that gets a connection and the subprotocols
+            of the client, and returns one of them or :obj:`None`; it may raise
+            :exc:`~socketeer.exceptions.NegotiationError`.
+        compression: ``"deflate"`` accepts permessage-deflate (RFC 7692);
+            :obj:`None` does not.
+        process_request: Function or coroutine function that gets a connection and
+            a :class:`~socketeer.http11.Request`. A
+            :class:`~socketeer.http11.Response` from it is sent in place of a
+            handshake; see :meth:`ServerConnection.respond`.
+        process_response: Function or coroutine function that gets a connection,
+            the request and the response. It may change the response or return
+            another one.
+        server_header: ``Server`` header of responses; :obj:`None` for none.
+        open_timeout: Seconds for the opening handshake and that of TLS;
+            :obj:`None` for no limit.
+        ping_interval: Seconds between pings that keep a connection alive;
+            :obj:`None` for none.
+        ping_timeout: Seconds to wait for a pong before the connection fails;
+            :obj:`None` for ever.
+        close_timeout: Seconds for the closing handshake; :obj:`None` for ever.
+        max_size: Largest message accepted, in bytes, also after decompression;
+            :obj:`None` for any. A tuple also limits frames: ``(message, frame)``.
+        max_queue: Frames that may wait to be received before reading pauses;
+            :obj:`None` for any number. A tuple also tells when it goes on:
+            ``(high, low)``.
+        logger: Logger of the server; ``socketeer.server`` by default.
+        create_connection: Class of the connections, or a function that makes them.
+        task_status: For :meth:`trio.Nursery.start`, which returns the server.
+
+    Raises:
+        ValueError: The compression is not supported, or a limit makes no sense, or
+            arguments contradict each other.
+        TypeError: An argument is of the wrong type.
+        OSError: The port cannot be bound.
+    """
+    if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
+        raise TypeError("ssl argument must be an SSLContext or None")
+    watermarks(max_queue)
+    factory = ConnectionFactory(
+        create_connection or ServerConnection,
+        prepare_protocol(
+            origins=origins,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            compression=compression,
+            max_size=max_size,
+            logger=logger,
+        ),
+        {
+            "ping_interval": ping_interval,
+            "ping_timeout": ping_timeout,
+            "close_timeout": close_timeout,
+            "max_queue": max_queue,
+        },
+        select_subprotocol,
+    )
+    if listeners is None:
+        if port is None:
+            raise ValueError("port is required when listeners is not provided")
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+    else:
+        for name, value in (("port", port), ("host", host), ("backlog", backlog)):
+            if value is not None:
+                raise ValueError(f"{name} is incompatible with listeners")
+    reception = Reception(
+        handler,
+        ssl,
+        factory,
+        process_request,
+        process_response,
+        server_header,
+        open_timeout,
+    )
+    server = reception.server = Server(listeners, reception, logger)
+    await server.serve_forever(task_status)
+
+
+async def unix_serve(
+    handler: Callable[[ServerConnection], Awaitable[object]],
+    path: PathLike | None = None,
+    *,
+    backlog: int | None = None,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+    **kwargs: Any,
+) -> None:
+    """
+    Run a WebSocket server listening on a Unix socket, until it is closed.
+
+    Args:
+        handler: Coroutine function that gets a connection.
+        path: File system path of the socket. A socket left over there is removed.
+        backlog: How many connections may wait to be accepted.
+        task_status: For :meth:`trio.Nursery.start`, which returns the server.
+        **kwargs: Arguments of :func:`serve`, ``port`` and ``host`` excepted.
+    """
+    listeners = kwargs.get("listeners")
+    if listeners is None:
+        if path is None:
+            raise ValueError("path was not specified, and no listeners specified")
+        sock = trio.socket.from_stdlib_socket(bind_unix(path))
+        sock.listen(_BACKLOG if backlog is None else backlog)
+        kwargs["listeners"] = [trio.SocketListener(sock)]
+    elif path is not None:
+        raise ValueError("path is incompatible with listeners")
+    await serve(handler, task_status=task_status, **kwargs)

@@ -1,0 +1,81 @@
+"""
+From streams to connections: what ``serve()`` sets up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl as ssl_module
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from .._serving import ConnectionFactory
+from .opening import Hook, ServerOpening
+
+if TYPE_CHECKING:
+    from .running import Server
+    from .server import ServerConnection
+
+__all__ = ["Reception"]
+
+
+@dataclasses.dataclass
+class Reception:
+    """
+    Receives clients: calling it, with a stream, serves one.
+
+    Attributes:
+        handler: Called with the connection when it is OPEN.
+        ssl: TLS context, or :obj:`None`.
+        factory: Makes connections.
+        process_request: Hook, see :func:`serve`.
+        process_response: Hook, see :func:`serve`.
+        server_header: Value of the ``Server`` header.
+        open_timeout: Seconds for the opening handshake, or :obj:`None`.
+        server: The server on whose behalf this happens.
+    """
+
+    handler: Callable[[ServerConnection], Awaitable[object]]
+    ssl: ssl_module.SSLContext | None
+    factory: ConnectionFactory
+    process_request: Hook | None
+    process_response: Hook | None
+    server_header: str | None
+    open_timeout: float | None
+    server: Server = dataclasses.field(init=False)
+
+    async def __call__(self, stream: trio.abc.Stream) -> None:
+        """
+        Serve the client at the other end of a stream.
+        """
+        if self.ssl is not None:
+            stream = trio.SSLStream(
+                stream, self.ssl, server_side=True, https_compatible=True
+            )
+        connection = await self._open(stream)
+        if connection is not None:
+            await self.server.run_handler(self.handler, connection)
+
+    async def _open(self, stream: trio.abc.Stream) -> ServerConnection | None:
+        """
+        Perform the opening handshake; if it fails, close the stream.
+        """
+        server = self.server
+        opening = ServerOpening(self)
+        server.openings.add(opening)
+        connection = None
+        try:
+            connection = await opening.run(stream)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # The client is gone, or its TLS and ours do not match.
+            pass
+        except Exception:
+            server.logger.exception("opening handshake failed")
+        finally:
+            server.openings.discard(opening)
+            if connection is None:
+                with trio.CancelScope(shield=True):
+                    await trio.aclose_forcefully(stream)
+        return connection
