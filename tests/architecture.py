@@ -96,7 +96,6 @@ MAY_SEE_OUTSIDE = {
     # A connection's ``id`` is part of the public interface.
     ("_attributes", "uuid"),
     ("protocol", "uuid"),
-    ("_attributes", "uuid"),
     # Responses carry a ``Date``; the public interface has no argument for it.
     ("server", "email.utils"),
     # Delays that a client waits have chance in them; the public interface has no

@@ -9,8 +9,8 @@ from .._implementation import load
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._core.endpoint import MaskingKeys as MaskingKeys
-    from .._core.prepared import PreparedMessage as PreparedMessage
     from .._core.fragment import Fragment as Fragment
+    from .._core.prepared import PreparedMessage as PreparedMessage
     from .._core.session import Session as Session
 else:
     _session = load("session")
