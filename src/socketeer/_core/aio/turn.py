@@ -19,8 +19,8 @@ from asyncio import current_task, tasks
 from time import monotonic
 from types import BuiltinFunctionType
 
+from ..limited import LimitedSession
 from ..outbox import Outbox
-from ..session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ _running_task = (
 )
 
 
-class Member(Session):
+class Member(LimitedSession):
     """
     A session that takes part in the turns of a loop and is fed by a wire.
 
@@ -75,7 +75,7 @@ class Member(Session):
         masking_keys: MaskingKeys,
         clock: Callable[[], float],
     ) -> None:
-        Session.__init__(
+        LimitedSession.__init__(
             self, is_client, max_message_size, max_fragment_size, masking_keys, clock
         )
         self.dirty = False

@@ -1,7 +1,7 @@
 cimport cython
 
 from ..outbox cimport Outbox
-from ..session cimport Session
+from ..limited cimport LimitedSession
 
 cdef double _NEVER
 cdef Py_ssize_t _READ_SIZE
@@ -10,7 +10,7 @@ cdef Py_ssize_t _MAX_SPARES
 cdef double _TOLERANCE
 
 
-cdef class Member(Session):
+cdef class Member(LimitedSession):
     cdef public bint dirty
 
     cpdef flush(self)
