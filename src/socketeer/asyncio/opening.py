@@ -9,7 +9,9 @@ import inspect
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from ..exceptions import InvalidHeader
 from ..http11 import Request, Response
+from ..limits import address_key, retry_after
 from ..protocol import OPEN
 
 if TYPE_CHECKING:
@@ -76,7 +78,8 @@ class ServerOpening:
         for event in self.protocol.events_received():
             if isinstance(event, Request):
                 self.request = self.connection.request = event
-                self._process_request(event)
+                if self._locate(event):
+                    self._process_request(event)
                 return
         if self.protocol.handshake_exc is not None:
             # The protocol has an answer to what is not a request.
@@ -89,12 +92,16 @@ class ServerOpening:
         """
         if not self.answered:
             self.protocol.receive_eof()
+            self.server.census.count("handshakes_broken")
             self._give_up()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """
         Take in that the connection is gone.
         """
+        if not self.answered:
+            self.answered = True
+            self.server.census.count("handshakes_broken")
         self._cancel()
         self.protocol.receive_eof()
 
@@ -102,7 +109,11 @@ class ServerOpening:
         """
         Take in that the client, or a hook, was too slow.
         """
-        if self.answered or not self.secure:
+        if self.answered:
+            self._give_up()
+            return
+        self.server.census.count("handshakes_timed_out")
+        if not self.secure:
             self._give_up()
         elif self.request is None:
             self.protocol.handshake_exc = TimeoutError("timed out during handshake")
@@ -125,6 +136,33 @@ class ServerOpening:
             self._reject(HTTPStatus.SERVICE_UNAVAILABLE, "Server is shutting down.\n")
 
     # The steps.
+
+    def _locate(self, request: Request) -> bool:
+        """
+        Find out where the client is; false if the proxies contradict each other.
+        """
+        proxies = self.server.limits.trusted_proxies
+        if proxies is None:
+            return True
+        connection = self.connection
+        try:
+            client = proxies.find_client(self._host(), request.headers)
+        except InvalidHeader as exc:
+            self.protocol.handshake_exc = exc
+            self._reject(HTTPStatus.BAD_REQUEST, f"{_NO_PREFIX}: {exc}.\n")
+            return False
+        if client is not None:
+            # As for sockets: IPv6 has a flow and a scope, too.
+            rest = (0, 0) if ":" in client.host else ()
+            connection._client_address = (*client, *rest)
+        return True
+
+    def _host(self) -> str | None:
+        """
+        Return the address that a connection is counted under.
+        """
+        address = self.connection.remote_address
+        return str(address[0]) if isinstance(address, tuple) else None
 
     def _process_request(self, request: Request) -> None:
         """
@@ -151,6 +189,8 @@ class ServerOpening:
                     HTTPStatus.SERVICE_UNAVAILABLE, "Server is shutting down.\n"
                 )
                 return
+            if response.status_code == 101 and not self._admit():
+                return
         else:
             assert isinstance(response, Response)
         if self.server.server_header is not None:
@@ -162,6 +202,25 @@ class ServerOpening:
             (self.connection, request, response),
             self._answer,
         )
+
+    def _admit(self) -> bool:
+        """
+        Find a place for the connection; false if there is none.
+        """
+        server = self.server
+        key = ""
+        if server.limits.max_connections_per_address is not None:
+            key = address_key(self._host())
+        limit = server.census.admit(key)
+        if not limit:
+            self.connection._place = key
+            return True
+        if limit == "max_connections":
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+        else:
+            status = HTTPStatus.TOO_MANY_REQUESTS
+        self._reject(status, "Too many connections.\n", retry=True)
+        return False
 
     def _answer(self, response: Response | None) -> None:
         """
@@ -260,12 +319,14 @@ class ServerOpening:
 
     # Ends.
 
-    def _reject(self, status: HTTPStatus, text: str) -> None:
+    def _reject(self, status: HTTPStatus, text: str, retry: bool = False) -> None:
         """
         Send a response that no hook has asked for.
         """
         self._cancel()
         response = self.protocol.reject(status, text)
+        if retry:
+            response.headers["Retry-After"] = retry_after()
         self.connection.response = response
         self.protocol.send_response(response)
         self._write()
@@ -284,6 +345,7 @@ class ServerOpening:
         Half-close; the client has ``close_timeout`` to do the same.
         """
         self.answered = True
+        self.server.census.count("rejected")
         link = self.connection._link
         link.flush()
         timeout = link.close_timeout
