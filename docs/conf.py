@@ -42,7 +42,7 @@ nitpick_ignore_regex = [
     ("py:obj", "True|False|None"),
     (
         "py:.*",
-        r"(asyncio|collections|http|logging|os|re|socket|ssl|typing|uuid|zlib)\..*",
+        r"(asyncio|collections|http|ipaddress|logging|os|re|socket|ssl|typing|uuid|zlib)\..*",
     ),
     ("py:.*", r"_(asyncio|socket|ssl|thread|weakref)\..*"),
     # What the public interface is made from, and is not public itself.
@@ -50,7 +50,7 @@ nitpick_ignore_regex = [
     (
         "py:class",
         (
-            r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook"
+            r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook|Limits|Link"
             r"|PerMessageDeflate|SupportsKeysAndGetItem)"
         ),
     ),

@@ -4,10 +4,10 @@ WebSocket servers on asyncio.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..extensions.permessage_deflate import enable_server_permessage_deflate
@@ -176,7 +176,9 @@ def serve(
     max_message_rate: float | tuple[float, float] | None = None,
     max_byte_rate: float | tuple[float, float] | None = None,
     idle_timeout: float | None = None,
-    trusted_proxies: Iterable[str | IPv4Network | IPv6Network] | None = None,
+    trusted_proxies: (
+        Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network] | None
+    ) = None,
     # Others
     logger: LoggerLike | None = None,
     create_connection: Callable[..., ServerConnection] | None = None,
