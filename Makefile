@@ -65,7 +65,7 @@ memory: bench/.venv/.built-compiled
 build: $(TESTED)
 
 # Attacks at full strength, one after another: latencies are judged. Needs some
-# 25 000 file descriptors and a machine that has nothing else to do.
+# 12 000 file descriptors and a machine that has nothing else to do.
 hostile: .venv/$(NEWEST)/.built-$(call build_of,$(NEWEST))
 	@for core in $(if $(filter compiled,$(call build_of,$(NEWEST))),pure fast,pure); do \
 		echo "$$core build"; \

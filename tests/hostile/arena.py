@@ -19,10 +19,13 @@ from tests.asyncio.raw import RawListener, RawPeer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["FULL", "Arena", "arena_on"]
+__all__ = ["FULL", "PATIENCE", "PERIOD", "Arena", "arena_on", "until"]
 
 # Whether attacks run at full strength.
 FULL = os.environ.get("HOSTILE") == "full"
+
+# How much longer than otherwise the target waits.
+PATIENCE = 5 if FULL else 1
 
 # How many clients are served meanwhile, and how often each sends, seconds.
 CLIENTS = 200 if FULL else 20

@@ -12,7 +12,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from tests.asyncio.raw import RawPeer, close_payload
-from tests.hostile.arena import FULL
+from tests.hostile.arena import FULL, PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -144,7 +144,7 @@ def never_reading(behaviour: str) -> Callable[[Arena], Awaitable[str]]:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(1):
                         await shove(peer, data)
-            await asyncio.sleep(1.3)
+            await asyncio.sleep(1.3 * PATIENCE)
             return await ends(peer)
 
     return attack

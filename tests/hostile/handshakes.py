@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.asyncio.exchange import ask, dial, opening_request, read_answer
 from tests.asyncio.raw import RawListener, RawPeer
-from tests.hostile.arena import FULL, until
+from tests.hostile.arena import FULL, PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ async def half_open(arena: Arena) -> str:
                     break
                 with contextlib.suppress(OSError):
                     await peer.send(bytes([byte]))
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.2 * PATIENCE)
             return (await answer).status
 
     statuses = set()

@@ -25,14 +25,17 @@ from socketeer.asyncio import running
 from socketeer.asyncio.client import connect
 from socketeer.asyncio.server import broadcast, serve
 from socketeer.exceptions import ConnectionClosed
+from tests.hostile.arena import PATIENCE
 
 __all__: list[str] = []
 
+# Short, so that attacks do not take long; longer at full strength, which makes
+# everybody slower.
 OPTIONS: dict[str, Any] = {
-    "open_timeout": 0.7,
-    "ping_interval": 0.4,
-    "ping_timeout": 0.4,
-    "close_timeout": 0.3,
+    "open_timeout": 0.7 * PATIENCE,
+    "ping_interval": 0.4 * PATIENCE,
+    "ping_timeout": 0.4 * PATIENCE,
+    "close_timeout": 0.3 * PATIENCE,
 }
 
 
@@ -52,47 +55,93 @@ class Records(logging.Handler):
         self.lines.append(f"{record.levelname} {record.getMessage()}"[:300])
 
 
-async def behave(connection: Any, behaviour: str) -> None:
-    """
-    Do what a careless application does.
-    """
-    if behaviour == "deaf":
-        await connection.wait_closed()
-    elif behaviour == "closes":
-        await connection.recv()
-        await connection.close()
-    elif behaviour == "broadcasts":
-        while connection.state == 1:
-            broadcast([connection], bytes(65_536))
-            await asyncio.sleep(0.001)
-        await connection.wait_closed()
-    elif behaviour == "floods":
-        while True:
-            await connection.send(bytes(65_536))
-    elif behaviour == "floods and closes":
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.2):
-                while True:
-                    await connection.send(bytes(65_536))
-        await connection.close()
-    elif behaviour == "blocks":
-        async for message in connection:
-            time.sleep(1.7)  # noqa: ASYNC251 - what is wrong with it
-            await connection.send(message)
-    elif behaviour == "is stubborn":
-        for _ in range(5):
-            with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
-                await asyncio.sleep(0.1)
-    else:
-        async for message in connection:
-            await connection.send(message)
+# What careless applications do.
+
+
+async def echo(connection: Any) -> None:
+    async for message in connection:
+        await connection.send(message)
+
+
+async def be_deaf(connection: Any) -> None:
+    await connection.wait_closed()
+
+
+async def close(connection: Any) -> None:
+    await connection.recv()
+    await connection.close()
+
+
+async def send_broadcasts(connection: Any) -> None:
+    while connection.state == 1:
+        broadcast([connection], bytes(65_536))
+        await asyncio.sleep(0.001)
+    await connection.wait_closed()
+
+
+async def flood(connection: Any) -> None:
+    while True:
+        await connection.send(bytes(65_536))
+
+
+async def flood_and_close(connection: Any) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await flood(connection)
+    await connection.close()
+
+
+async def block(connection: Any) -> None:
+    async for message in connection:
+        time.sleep(1.7)  # noqa: ASYNC251 - what is wrong with it
+        await connection.send(message)
+
+
+async def be_stubborn(connection: Any) -> None:
+    for _ in range(5):
+        with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
+            await asyncio.sleep(0.1)
+
+
+BEHAVIOURS = {
+    "": echo,
+    "deaf": be_deaf,
+    "closes": close,
+    "broadcasts": send_broadcasts,
+    "floods": flood,
+    "floods and closes": flood_and_close,
+    "blocks": block,
+    "is stubborn": be_stubborn,
+}
 
 
 async def handler(connection: Any) -> None:
     """
     Behave as the request wants it.
     """
-    await behave(connection, connection.request.headers.get("X-Behaviour", ""))
+    await BEHAVIOURS[connection.request.headers.get("X-Behaviour", "")](connection)
+
+
+def held() -> dict[str, Any]:
+    """
+    Return what this process holds; memory in bytes, with its peak.
+    """
+    gc.collect()
+    status = Path("/proc/self/status").read_text("ascii").splitlines()
+    fields = dict(line.split(":", 1) for line in status)
+    return {
+        "memory": int(fields["VmRSS"].split()[0]) * 1024,
+        "peak": int(fields["VmHWM"].split()[0]) * 1024,
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "tasks": len(asyncio.all_tasks()),
+    }
+
+
+def forget_the_peak() -> None:
+    """
+    Let the peak of memory begin anew.
+    """
+    Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
 class Target:
@@ -122,15 +171,7 @@ class Target:
         """
         Return what this process holds; memory in bytes, with its peak.
         """
-        gc.collect()
-        status = Path("/proc/self/status").read_text("ascii").splitlines()
-        fields = dict(line.split(":", 1) for line in status)
-        return {
-            "memory": int(fields["VmRSS"].split()[0]) * 1024,
-            "peak": int(fields["VmHWM"].split()[0]) * 1024,
-            "files": len(list(Path("/proc/self/fd").iterdir())),
-            "tasks": len(asyncio.all_tasks()),
-        }
+        return held()
 
     async def statistics(self) -> dict[str, int]:
         """
@@ -144,7 +185,7 @@ class Target:
         Return what was logged, and forget it; forget the peak of memory.
         """
         lines, self.records.lines = self.records.lines, []
-        Path("/proc/self/clear_refs").write_text("5", "ascii")
+        forget_the_peak()
         return lines
 
     async def connect(self, port: int, behaviour: str) -> None:
@@ -157,7 +198,7 @@ class Target:
                 async with connect(
                     f"ws://127.0.0.1:{port}", proxy=None, **OPTIONS
                 ) as connection:
-                    await behave(connection, behaviour)
+                    await BEHAVIOURS[behaviour](connection)
             except Exception as exc:  # noqa: BLE001 - the outcome
                 return type(exc).__name__
             return "ends"
