@@ -189,10 +189,10 @@ ENDINGS: dict[str, Ending] = {
     ),
     "text that is not UTF-8": Ending(_peer_sends("81", b"\xff")),
     "more than `max_message_rate`": Ending(
-        _flood, {"max_message_rate": (1, 2)}, of_servers=True
+        _flood, {"max_message_rate": (0.001, 2)}, of_servers=True
     ),
     "more than `max_byte_rate`": Ending(
-        _flood, {"max_byte_rate": (1, 10)}, of_servers=True
+        _flood, {"max_byte_rate": (0.001, 10)}, of_servers=True
     ),
     "silence for `idle_timeout`": Ending(
         _wait, {"idle_timeout": 0.01}, of_servers=True

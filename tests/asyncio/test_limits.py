@@ -266,7 +266,7 @@ async def test_too_many_messages():
     Close code 1008, behind the answers to those which came before.
     """
     async with (
-        serving(max_message_rate=(1, 5), max_byte_rate=1e6) as server,
+        serving(max_message_rate=(0.001, 5), max_byte_rate=1e6) as server,
         connecting(server.uri) as client,
     ):
         for number in range(6):
