@@ -22,7 +22,7 @@ BENCH_PEER := $(if $(shell command -v npm),bench/node_modules/.package-lock.json
 
 TESTED := $(foreach version,$(VERSIONS),.venv/$(version)/.built-$(call build_of,$(version)))
 
-.PHONY: demo test check docs bench memory build clean help
+.PHONY: demo test check docs bench memory build hostile soak soak-short clean help
 # Two builds at once would write the same files.
 .NOTPARALLEL:
 
@@ -34,6 +34,8 @@ help:
 	@echo 'make bench   measure speed and memory beside peers   (QUICK=1, ROWS="echo tls")'
 	@echo 'make memory  show how the bytes of a connection add up, and check them'
 	@echo 'make build   compile the core again'
+	@echo 'make hostile attack a live server and client at full strength'
+	@echo 'make soak    half an hour of churn, with a plot in build/soak.png'
 	@echo 'make clean   remove everything that make made'
 
 demo: .venv/demo/.built-$(call build_of,$(NEWEST))
@@ -62,6 +64,22 @@ memory: bench/.venv/.built-compiled
 
 build: $(TESTED)
 
+# Attacks at full strength, one after another: latencies are judged. Needs some
+# 12 000 file descriptors and a machine that has nothing else to do.
+hostile: .venv/$(NEWEST)/.built-$(call build_of,$(NEWEST))
+	@for core in $(if $(filter compiled,$(call build_of,$(NEWEST))),pure fast,pure); do \
+		echo "$$core build"; \
+		HOSTILE=full SOCKETEER_CORE=$$core .venv/$(NEWEST)/bin/python -m pytest -q tests/hostile || exit 1; \
+	done
+
+# All variants at once: both builds, both loops, with and without TLS, debug mode.
+soak: .venv/soak/.built-$(call build_of,$(NEWEST))
+	@.venv/soak/bin/python -m tests.soak --plot build/soak.png $(SOAK)
+
+# The same for a minute, without a plot.
+soak-short: .venv/$(NEWEST)/.built-$(call build_of,$(NEWEST))
+	@.venv/$(NEWEST)/bin/python -m tests.soak --seconds 60 --connections 200 --rate 50
+
 clean:
 	rm -rf .venv bench/.venv bench/node_modules build dist src/*.egg-info .coverage* .hypothesis .*_cache docs/_build tests/interop/node_modules
 	find bench src tests tools -name __pycache__ -prune -exec rm -rf {} +
@@ -72,6 +90,8 @@ clean:
 .venv/%/.ready: GROUP = test
 .venv/demo/.ready: INTERPRETER = $(call path_of,$(NEWEST))
 .venv/demo/.ready: GROUP = build
+.venv/soak/.ready: INTERPRETER = $(call path_of,$(NEWEST))
+.venv/soak/.ready: GROUP = soak
 .venv/check/.ready .venv/docs/.ready: INTERPRETER = $(call path_of,$(OLDEST))
 .venv/check/.ready: GROUP = check
 .venv/docs/.ready: GROUP = docs

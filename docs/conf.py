@@ -43,7 +43,7 @@ nitpick_ignore_regex = [
     (
         "py:.*",
         (
-            r"(asyncio|collections|concurrent|http|logging|os|re|socket|ssl|ssl_module"
+            r"(asyncio|collections|concurrent|http|ipaddress|logging|os|re|socket|ssl|ssl_module"
             r"|threading|typing|uuid|zlib)\..*"
         ),
     ),
@@ -54,7 +54,7 @@ nitpick_ignore_regex = [
     (
         "py:class",
         (
-            r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook|Map"
+            r"(.*\.)?(Binding|CheckCredentials|Credentials|FrameExtension|Hook|Limits|Link|Map"
             r"|PerMessageDeflate|R|Reception|RoutedConnection|SSLContext"
             r"|SupportsKeysAndGetItem|TokenHolder)"
         ),

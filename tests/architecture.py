@@ -20,9 +20,11 @@ Sources = dict[str, str]
 GROUND = {
     "datastructures",
     "exceptions",
+    "forwarded",
     "frames",
     "headers",
     "http11",
+    "limits",
     "streams",
     "typing",
     "uri",

@@ -33,7 +33,13 @@ ONCE = (
 # Do not depend on the build.
 ONCE_PER_PYTHON = ("tests/cli", "tests/ground")
 # Speak with programs to which our Python does not matter.
-ONCE_PER_BUILD = ("tests/bench", "tests/browser", "tests/interop", "tests/test_docs.py")
+ONCE_PER_BUILD = (
+    "tests/bench",
+    "tests/browser",
+    "tests/hostile",
+    "tests/interop",
+    "tests/test_docs.py",
+)
 
 # Smallest coverage, in per cent, of statements and branches in these files. The
 # adapter between the core and asyncio is a part of the room that is compiled.

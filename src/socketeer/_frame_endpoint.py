@@ -176,7 +176,7 @@ class FrameEndpoint(Endpoint):
             self.logger.debug("< EOF")
         super().receive_eof()
 
-    def fail_with(self, exc: Exception, code: int, reason: str) -> None:
+    def fail_with(self, exc: Exception | None, code: int, reason: str) -> None:
         if code == CloseCode.INTERNAL_ERROR:
             self.logger.error("parser failed", exc_info=exc)
         super().fail_with(exc, code, reason)

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from .server import ServerProtocol
     from .typing import LoggerLike
 
-__all__ = ["check_response", "closing_response", "failure_response", "late_response"]
+__all__ = [
+    "check_response",
+    "closing_response",
+    "failure_response",
+    "late_response",
+    "unusable_response",
+]
 
 _FAILED = "Failed to open a WebSocket connection"
 
@@ -42,6 +48,14 @@ def failure_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         f"{_FAILED}.\nSee server log for more information.\n",
     )
+
+
+def unusable_response(protocol: ServerProtocol, exc: Exception) -> Response:
+    """
+    Return the answer to a request that makes no sense.
+    """
+    protocol.handshake_exc = exc
+    return protocol.reject(HTTPStatus.BAD_REQUEST, f"{_FAILED}: {exc}.\n")
 
 
 def late_response(protocol: ServerProtocol, has_request: bool) -> Response:

@@ -11,6 +11,7 @@ import email.utils
 import http
 import re
 from collections.abc import Callable, Generator, Sequence
+from typing import Final, Literal
 
 from .client import check_upgrade
 from .datastructures import Headers, MultipleValuesError
@@ -47,6 +48,17 @@ __all__ = ["ServerProtocol"]
 
 _FAILED = "Failed to open a WebSocket connection"
 
+# Among the acceptable origins: the one with the host and port of the request. It
+# cannot be mistaken for an origin, which has a scheme.
+SAME_HOST: Final = Origin("same-host")
+
+# What an origin leaves out when it is the port of its scheme (RFC 6454, 6.2).
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+# Scheme, host and port of an origin; host and port of a Host header.
+_ORIGIN = re.compile(r"(https?)://(.+?)(?::(\d+))?", re.IGNORECASE | re.ASCII)
+_HOST = re.compile(r"(.+?)(?::(\d*))?", re.ASCII)
+
 _END_OF_HEAD = b"\r\n\r\n"
 
 # Bytes of the nonce in a Sec-WebSocket-Key (RFC 6455, 4.1).
@@ -60,7 +72,9 @@ class ServerProtocol(Protocol):
     Args:
         origins: Acceptable values of the ``Origin`` header: strings,
             patterns that must match as a whole, and :obj:`None` for a
-            missing header. By default, all are acceptable.
+            missing header. By default, all are acceptable. ``"same-host"``,
+            alone or among the others, stands for the origin whose host and
+            port are those of the ``Host`` header.
         extensions: Extensions to accept, in order of preference.
         subprotocols: Subprotocols to accept, in order of preference. With
             them, a client must offer one of them.
@@ -83,7 +97,9 @@ class ServerProtocol(Protocol):
     def __init__(
         self,
         *,
-        origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
+        origins: (
+            Sequence[Origin | re.Pattern[str] | None] | Literal["same-host"] | None
+        ) = None,
         extensions: Sequence[ServerExtensionFactory] | None = None,
         subprotocols: Sequence[Subprotocol] | None = None,
         select_subprotocol: (
@@ -94,7 +110,7 @@ class ServerProtocol(Protocol):
         logger: LoggerLike | None = None,
     ) -> None:
         super().__init__(SERVER, state=state, max_size=max_size, logger=logger)
-        self.origins = origins
+        self.origins = (SAME_HOST,) if origins == SAME_HOST else origins
         self.available_extensions = extensions
         self.available_subprotocols = subprotocols
         self._select_subprotocol = select_subprotocol
@@ -273,7 +289,7 @@ class ServerProtocol(Protocol):
         except MultipleValuesError:
             raise InvalidHeader("Origin", "multiple values") from None
         if self.origins is None or any(
-            _matches(origin, expected) for expected in self.origins
+            _matches(origin, expected, headers) for expected in self.origins
         ):
             return origin
         raise InvalidOrigin(origin)
@@ -465,7 +481,30 @@ def _check_key(key: str) -> None:
         raise InvalidHeaderValue("Sec-WebSocket-Key", key)
 
 
-def _matches(origin: Origin | None, expected: Origin | re.Pattern[str] | None) -> bool:
+def _matches(
+    origin: Origin | None,
+    expected: Origin | re.Pattern[str] | str | None,
+    headers: Headers,
+) -> bool:
     if isinstance(expected, re.Pattern):
         return origin is not None and expected.fullmatch(origin) is not None
+    if expected == SAME_HOST:
+        return _is_same_host(origin, headers)
     return origin == expected
+
+
+def _is_same_host(origin: Origin | None, headers: Headers) -> bool:
+    """
+    Tell whether a web page comes from the host it connects to.
+
+    The scheme is not compared: a proxy in between may speak TLS for us.
+    """
+    ours = _HOST.fullmatch(_get_one(headers, "Host"))
+    theirs = None if origin is None else _ORIGIN.fullmatch(origin)
+    if ours is None or theirs is None:
+        return False
+    default = _DEFAULT_PORTS[theirs[1].lower()]
+    return (theirs[2].lower(), theirs[3] or default) == (
+        ours[1].lower(),
+        ours[2] or default,
+    )

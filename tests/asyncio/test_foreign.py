@@ -5,6 +5,7 @@ Loops that cannot watch sockets, as Windows' default one: their own transports s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import weakref
@@ -12,7 +13,14 @@ import weakref
 import pytest
 import uvloop
 
-from tests.asyncio.exchange import connecting, echo, nothing_left_over, serving
+from tests.asyncio.exchange import (
+    connecting,
+    dial,
+    echo,
+    nothing_left_over,
+    read_answer,
+    serving,
+)
 from tests.asyncio.harness import (
     both_sides,
     facing_raw_peer,
@@ -258,3 +266,18 @@ async def test_a_client_of_a_hundred_connections():
         for connection in connections[::2]:
             connection.transport.abort()
         await asyncio.gather(*[each.close() for each in connections])
+
+
+async def test_more_handshakes_than_allowed():
+    """
+    As on transports of our own: 503 at once.
+    """
+    async with nothing_left_over(), serving(max_handshakes=1) as server:
+        with contextlib.closing(await dial(server.port)):
+            await wait_until(lambda: server.server.statistics()["handshakes"] == 1)
+            with contextlib.closing(await dial(server.port)) as peer:
+                assert 503 == (await read_answer(peer)).status
+            with contextlib.closing(await dial(server.port)) as peer:
+                await peer.send(b"GET / HTTP")
+                assert 503 == (await read_answer(peer)).status
+            assert 2 == server.server.statistics()["rejected_max_handshakes"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -277,3 +278,17 @@ async def test_the_keepalive_works_while_a_message_is_sent(side):
 
         assert 0x01 == heads[0]
         assert 0x89 in heads
+
+
+@pytest.mark.ours
+async def test_a_blocked_loop_is_not_a_dead_peer(side):
+    """
+    What has arrived while nothing could run is read before a deadline counts.
+    """
+    options = {"ping_interval": 0.02, "ping_timeout": 0.05}
+    async with facing_raw_peer(side, **options) as (_, peer):
+        for _ in range(3):
+            ping = await peer.read_frame()
+            assert 0x89 == ping.head
+            peer.sock.send(peer.frame("8a", ping.payload))
+            time.sleep(0.2)  # noqa: ASYNC251 - what this is about

@@ -27,13 +27,13 @@ LOGGER = logging.getLogger("listener")
 
 
 @contextlib.asynccontextmanager
-async def listener(accepted, sockets=None):
+async def listener(accepted, sockets=None, count_pause=bool):
     """
     Run a listener on a port of its own.
     """
     if sockets is None:
         sockets = await listening.bind_tcp("127.0.0.1", 0)
-    listener = listening.Listener(sockets, 100, accepted, LOGGER)
+    listener = listening.Listener(sockets, 100, accepted, LOGGER, count_pause)
     listener.start()
     try:
         yield listener
@@ -145,7 +145,30 @@ async def test_a_pause_when_something_is_exhausted(code, monkeypatch, caplog):
         clients = connect(it, 1)
         await wait_until(lambda: bool(accepted))
 
-    assert ["cannot accept connections for 0 s: exhausted"] == caplog.messages
+    message = "cannot accept connections, trying again every 0 s: exhausted"
+    assert [message] == caplog.messages
+    close([*clients, *accepted])
+
+
+async def test_a_long_exhaustion_is_said_once(monkeypatch, caplog):
+    """
+    And counted each time; after a success, the next one is said again.
+    """
+    monkeypatch.setattr(listening, "_PAUSE", 0.001)
+    accepted, pauses = [], []
+    [sock] = await listening.bind_tcp("127.0.0.1", 0)
+    failing = Failing(sock, *[OSError(errno.EMFILE, "exhausted")] * 5)
+    async with listener(
+        lambda sock, _: accepted.append(sock), [failing], lambda: pauses.append(1)
+    ) as it:
+        clients = connect(it, 1)
+        await wait_until(lambda: bool(accepted))
+        assert (1, 5) == (len(caplog.messages), len(pauses))
+        failing.errors.append(OSError(errno.EMFILE, "exhausted"))
+        clients += connect(it, 1)
+        await wait_until(lambda: len(accepted) == 2)
+
+    assert (2, 6) == (len(caplog.messages), len(pauses))
     close([*clients, *accepted])
 
 

@@ -84,6 +84,69 @@ def test_checks_the_origin(origins, origin, accepted):
         assert isinstance(endpoint.handshake_exc, exceptions.InvalidOrigin)
 
 
+SAME_HOST = [
+    ("http://a", "a", True),
+    ("https://a", "a", True),
+    ("http://A", "a", True),
+    ("http://a", "A:", True),
+    ("http://a:80", "a", True),
+    ("https://a", "a:443", True),
+    ("http://a:8080", "a:8080", True),
+    ("http://[::1]:8080", "[::1]:8080", True),
+    ("http://[::1]", "[::1]", True),
+    ("https://a", "a:80", False),
+    ("http://a:8080", "a", False),
+    ("http://a", "a:8080", False),
+    ("http://a.b", "b", False),
+    ("http://a/", "a", False),
+    ("http://b@a", "a", False),
+    ("null", "null", False),
+    ("ftp://a", "a", False),
+    ("", "a", False),
+    ("http://a", "", False),
+    (None, "a", False),
+]
+
+
+@pytest.mark.parametrize(("origin", "host", "accepted"), SAME_HOST)
+def test_checks_that_the_origin_is_the_same_host(origin, host, accepted):
+    """
+    Host and port are compared; a missing port is that of the scheme.
+    """
+    extra = [("Host", host), *([] if origin is None else [("Origin", origin)])]
+    data = request(*extra, without=["Host"])
+    _, response = answer(data, origins="same-host")
+
+    assert (101 if accepted else 403) == response.status_code
+
+
+def test_same_host_among_other_origins():
+    """
+    It is one of several then.
+    """
+    origins = ["same-host", "https://b", None]
+    statuses = [
+        answer(request(*extra), origins=origins)[1].status_code
+        for extra in (
+            [],
+            [("Origin", "https://b")],
+            [("Origin", "http://example.com")],
+            [("Origin", "http://c")],
+        )
+    ]
+
+    assert [101, 101, 101, 403] == statuses
+
+
+def test_same_host_without_a_host():
+    """
+    There is nothing to compare with.
+    """
+    data = request(("Origin", "http://a"), without=["Host"])
+
+    assert 400 == answer(data, origins="same-host")[1].status_code
+
+
 # Subprotocols
 
 SUBPROTOCOLS = [

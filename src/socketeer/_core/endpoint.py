@@ -533,7 +533,7 @@ class Endpoint(Sender):
         Receive a pong.
         """
 
-    def fail_with(self, exc: Exception, code: int, reason: str) -> None:
+    def fail_with(self, exc: Exception | None, code: int, reason: str) -> None:
         """
         Fail the connection because of what the peer sent.
         """

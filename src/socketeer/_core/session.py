@@ -341,7 +341,7 @@ class Session(Composer):
         Tell somebody that a ping was answered after ``latency`` seconds.
         """
 
-    def fail_with(self, exc: Exception, code: int, reason: str) -> None:
+    def fail_with(self, exc: Exception | None, code: int, reason: str) -> None:
         self.failure = exc
         self.discarding = True
         self._pending = (code, reason)

@@ -185,6 +185,7 @@ class Listener:
         accepted: Called with each accepted socket, which is non-blocking, and the
             address of its peer.
         logger: Where failures to accept are logged.
+        count_pause: Called when nothing can be accepted for a while.
     """
 
     def __init__(
@@ -193,12 +194,16 @@ class Listener:
         backlog: int,
         accepted: Callable[[socket.socket, Any], None],
         logger: LoggerLike,
+        count_pause: Callable[[], object] = bool,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets = sockets
         self._backlog = backlog
         self._accepted = accepted
         self._logger = logger
+        self._count_pause = count_pause
+        # Whether it was said that nothing can be accepted.
+        self._complained = False
         self._serving = False
         self._pauses: set[asyncio.TimerHandle] = set()
 
@@ -272,6 +277,7 @@ class Listener:
                     self._pause(sock, exc)
                     return
                 raise
+            self._complained = False
             accepted.setblocking(False)
             try:
                 self._accepted(accepted, address)
@@ -285,9 +291,15 @@ class Listener:
         """
         Accept nothing for a while: the process is out of something.
         """
-        self._logger.error(
-            "cannot accept connections for %.0f s: %s", _PAUSE, exc.strerror
-        )
+        self._count_pause()
+        if not self._complained:
+            # Once: it may last, and a full disk would be the next trouble.
+            self._complained = True
+            self._logger.error(
+                "cannot accept connections, trying again every %.0f s: %s",
+                _PAUSE,
+                exc.strerror,
+            )
         self._loop.remove_reader(sock.fileno())
 
         def go_on() -> None:

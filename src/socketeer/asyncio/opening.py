@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from .._opening import (
@@ -13,8 +14,11 @@ from .._opening import (
     closing_response,
     failure_response,
     late_response,
+    unusable_response,
 )
+from ..exceptions import InvalidHeader
 from ..http11 import Request, Response
+from ..limits import address_key, retry_after
 from ..protocol import OPEN
 
 if TYPE_CHECKING:
@@ -79,7 +83,8 @@ class ServerOpening:
         for event in self.protocol.events_received():
             if isinstance(event, Request):
                 self.request = self.connection.request = event
-                self._process_request(event)
+                if self._locate(event):
+                    self._process_request(event)
                 return
         if self.protocol.handshake_exc is not None:
             # The protocol has an answer to what is not a request.
@@ -92,12 +97,16 @@ class ServerOpening:
         """
         if not self.answered:
             self.protocol.receive_eof()
+            self.server.census.count("handshakes_broken")
             self._give_up()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """
         Take in that the connection is gone.
         """
+        if not self.answered:
+            self.answered = True
+            self.server.census.count("handshakes_broken")
         self._cancel()
         self.protocol.receive_eof()
 
@@ -105,7 +114,11 @@ class ServerOpening:
         """
         Take in that the client, or a hook, was too slow.
         """
-        if self.answered or not self.secure:
+        if self.answered:
+            self._give_up()
+            return
+        self.server.census.count("handshakes_timed_out")
+        if not self.secure:
             self._give_up()
         else:
             self._reject(late_response(self.protocol, self.request is not None))
@@ -120,6 +133,32 @@ class ServerOpening:
             self._reject(closing_response(self.protocol))
 
     # The steps.
+
+    def _locate(self, request: Request) -> bool:
+        """
+        Find out where the client is; false if the proxies contradict each other.
+        """
+        proxies = self.server.limits.trusted_proxies
+        if proxies is None:
+            return True
+        connection = self.connection
+        try:
+            client = proxies.find_client(self._host(), request.headers)
+        except InvalidHeader as exc:
+            self._reject(unusable_response(self.protocol, exc))
+            return False
+        if client is not None:
+            # As for sockets: IPv6 has a flow and a scope, too.
+            rest = (0, 0) if ":" in client.host else ()
+            connection._client_address = (*client, *rest)
+        return True
+
+    def _host(self) -> str | None:
+        """
+        Return the address that a connection is counted under.
+        """
+        address = self.connection.remote_address
+        return str(address[0]) if isinstance(address, tuple) else None
 
     def _process_request(self, request: Request) -> None:
         """
@@ -144,6 +183,8 @@ class ServerOpening:
             if response.status_code == 101 and self.server.is_closing():
                 self._reject(closing_response(protocol))
                 return
+            if response.status_code == 101 and not self._admit():
+                return
         else:
             assert isinstance(response, Response)
         if self.server.server_header is not None:
@@ -155,6 +196,27 @@ class ServerOpening:
             (self.connection, request, response),
             self._answer,
         )
+
+    def _admit(self) -> bool:
+        """
+        Find a place for the connection; false if there is none.
+        """
+        server = self.server
+        key = ""
+        if server.limits.max_connections_per_address is not None:
+            key = address_key(self._host())
+        limit = server.census.admit(key)
+        if not limit:
+            self.connection._place = key
+            return True
+        if limit == "max_connections":
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+        else:
+            status = HTTPStatus.TOO_MANY_REQUESTS
+        response = self.protocol.reject(status, "Too many connections.\n")
+        response.headers["Retry-After"] = retry_after()
+        self._reject(response)
+        return False
 
     def _answer(self, response: Response | None) -> None:
         """
@@ -271,6 +333,7 @@ class ServerOpening:
         Half-close; the client has ``close_timeout`` to do the same.
         """
         self.answered = True
+        self.server.census.count("rejected")
         link = self.connection._link
         link.flush()
         timeout = link.close_timeout

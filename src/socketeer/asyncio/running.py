@@ -5,25 +5,38 @@ A server that runs: its connections, its handlers, and its end.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from .._connection import report_handler
+from ..frames import CloseCode
 from ..http11 import SERVER, Response
+from ..limits import Census, Limits, Meter, retry_after, spread
 from ..protocol import OPEN
+from ..server import ServerProtocol
 from ..utils import get_socket_name
 from .opening import ServerOpening
+from .watching import LoopWatch
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
 
-    from ..server import ServerProtocol
     from ..typing import LoggerLike
+    from ._cellar import Link
     from .server import ServerConnection
 
 __all__ = ["Hook", "Server"]
+
+# Seconds after which a closing server says that handlers go on. By default, their
+# connections are closed after ten seconds at the latest.
+HANDLERS_GRACE = 15.0
+
+# Handlers that are named then.
+_NAMED = 5
 
 Hook = Callable[..., Awaitable[Response | None] | Response | None]
 
@@ -43,6 +56,7 @@ class Server:
         process_response: Hook, see :func:`serve`.
         server_header: Value of the ``Server`` header.
         open_timeout: Seconds for the opening handshake.
+        limits: What the server allows, see :func:`serve`.
 
     Attributes:
         server: What listens, with the methods of :class:`asyncio.Server`; there
@@ -50,6 +64,8 @@ class Server:
         all_connections: Connections in any state whose handler has not returned.
         handler_tasks: Tasks of the handlers.
         logger: Logger of the server.
+        limits: What the server allows.
+        census: Counts connections.
     """
 
     def __init__(
@@ -62,6 +78,7 @@ class Server:
         process_response: Hook | None = None,
         server_header: str | None = SERVER,
         open_timeout: float | None = 10,
+        limits: Limits | None = None,
     ) -> None:
         self._create_server = create_server
         self._handler = handler
@@ -69,6 +86,8 @@ class Server:
         self.process_response = process_response
         self.server_header = server_header
         self.open_timeout = open_timeout
+        self.limits = limits or Limits()
+        self.census = Census(self.limits)
         self.logger: LoggerLike = logger or logging.getLogger("socketeer.server")
         self.server: Any = None
         self.all_connections: set[ServerConnection] = set()
@@ -77,6 +96,9 @@ class Server:
         self._closed: asyncio.Future[None] | None = None
         # Done when no connection and no handler is left; made on closing.
         self._idle: asyncio.Future[None] | None = None
+        # Done when draining is to be over.
+        self._drained: asyncio.Future[None] | None = None
+        self._watch: LoopWatch | None = None
 
     # Starting.
 
@@ -102,8 +124,12 @@ class Server:
         """
         if self.server is not None:
             return self
-        self._closed = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._closed = loop.create_future()
         self.server = await self._create_server(self)
+        self._watch = LoopWatch(
+            loop, self.logger, functools.partial(self.census.count, "loop_blocked")
+        )
         if self.server.is_serving():
             self._log_listening()
         return self
@@ -130,6 +156,19 @@ class Server:
             if connection.state is OPEN
         }
 
+    def statistics(self) -> dict[str, int]:
+        """
+        Return counters and gauges, for monitoring.
+
+        Gauges tell how many there are now: ``connections`` that are open,
+        ``handshakes`` in progress, ``handlers`` that have not returned, and
+        ``addresses`` with a connection if ``max_connections_per_address`` is set. All
+        others only ever grow; the documentation of endings lists them.
+
+        It is cheap, and a new dictionary each time.
+        """
+        return {**self.census.statistics(), "handlers": len(self.handler_tasks)}
+
     def is_closing(self) -> bool:
         """
         Tell whether :meth:`close` was called.
@@ -143,10 +182,33 @@ class Server:
         link = connection._link
         protocol.hand_over(link)
         link.opening = ServerOpening(connection, protocol, self)
+        self.census.arrive()
         if self.open_timeout is not None:
             link.open_due_at = link.clock() + self.open_timeout
             link.schedule()
         self.all_connections.add(connection)
+
+    def turn_away(self) -> bytes:
+        """
+        Count a connection that is refused at once; return what to tell it.
+        """
+        self.census.turn_away()
+        response = ServerProtocol().reject(503, "Too many connections.\n")
+        response.headers["Retry-After"] = retry_after()
+        if self.server_header is not None:
+            response.headers["Server"] = self.server_header
+        self.logger.info("connection rejected (503 Service Unavailable)")
+        return response.serialize()
+
+    def set_limits(self, link: Link) -> None:
+        """
+        Limit what the peer of an open connection may do.
+        """
+        limits = self.limits
+        if limits.is_metered:
+            link.meter = Meter(limits, link.clock())
+        if limits.idle_timeout is not None:
+            link.idle_timeout = limits.idle_timeout
 
     def start_handler(self, connection: ServerConnection) -> None:
         """
@@ -189,7 +251,8 @@ class Server:
         """
         Log why a handler ended.
         """
-        report_handler(connection._link, connection.logger, exc)
+        if report_handler(connection._link, connection.logger, exc):
+            self.census.count("handlers_failed")
 
     def forget(self, connection: ServerConnection) -> None:
         """
@@ -214,7 +277,12 @@ class Server:
     # Closing.
 
     def close(
-        self, close_connections: bool = True, code: int = 1001, reason: str = ""
+        self,
+        close_connections: bool = True,
+        code: int = 1001,
+        reason: str = "",
+        *,
+        drain: float | None = None,
     ) -> asyncio.Future[None]:
         """
         Close the server.
@@ -223,29 +291,91 @@ class Server:
         in progress with status 503, closes the others, and waits for their
         handlers. :meth:`wait_closed` waits for all that.
 
-        Calling it again does nothing.
+        Calling it again does nothing, except that ``drain=0`` ends the draining.
 
         Args:
             close_connections: :obj:`False` lets handlers go on with their
                 connections until they return.
             code: Close code; 1012 tells clients of a restart.
             reason: Close reason.
+            drain: Seconds over which the connections are closed, evenly, so that
+                not all clients come back at once. The code is 1012 then, unless
+                another one than 1001 is given; new clients are refused with status
+                503 meanwhile, on a socket that still listens.
 
         Returns:
             A future which is done when the server is closed. It need not be awaited.
+
+        Raises:
+            ValueError: ``drain`` is negative, or no connections are to be closed.
         """
+        if drain is not None:
+            if not 0 <= drain < math.inf:
+                raise ValueError(f"drain must be positive or zero, got {drain!r}")
+            if not close_connections:
+                raise ValueError("drain has a meaning only with close_connections")
+            if code == CloseCode.GOING_AWAY:
+                code = CloseCode.SERVICE_RESTART
         if self.close_task is None:
-            self.close_task = self.get_loop().create_task(
-                self._close(close_connections, code, reason)
+            loop = self.get_loop()
+            self._drained = loop.create_future()
+            self.close_task = loop.create_task(
+                self._close(close_connections, code, reason, drain or 0.0)
             )
+        elif drain == 0:
+            self._end_drain()
         # Canceling who awaits this must not stop the closing.
         return asyncio.shield(self.close_task)
 
-    async def _close(self, close_connections: bool, code: int, reason: str) -> None:
+    async def _drain(self, code: int, reason: str, seconds: float) -> None:
+        """
+        Close the connections one after another.
+        """
+        assert self._drained is not None
+        connections = self.connections
+        self.logger.info(
+            "server draining %d connections over %.0f s", len(connections), seconds
+        )
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        times = spread(len(connections), seconds)
+        for at, connection in zip(times, connections, strict=True):
+            wait = start + at - clock()
+            if wait > 0 and not self._drained.done():
+                await asyncio.wait([self._drained], timeout=wait)
+            link = connection._link
+            if link.state == OPEN:
+                link.begin_close(code, reason)
+
+    def _end_drain(self) -> None:
+        """
+        Close at once what is left of the connections.
+        """
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def _complain(self) -> None:
+        """
+        Say which handlers keep the server from being closed.
+        """
+        names = sorted(task.get_name() for task in self.handler_tasks)
+        more = ", ..." if len(names) > _NAMED else ""
+        self.logger.warning(
+            "server closing: %d connection handlers have not returned: %s%s",
+            len(names),
+            ", ".join(names[:_NAMED]),
+            more,
+        )
+
+    async def _close(
+        self, close_connections: bool, code: int, reason: str, drain: float
+    ) -> None:
         """
         Close the server.
         """
         self.logger.info("server closing")
+        if drain:
+            await self._drain(code, reason, drain)
         if self.server is not None:
             self.server.close()
         for connection in list(self.all_connections):
@@ -254,9 +384,16 @@ class Server:
                 link.opening.shut_down()
             elif close_connections and link.state == OPEN:
                 link.begin_close(code, reason)
-        self._idle = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._idle = loop.create_future()
         self._check_idle()
-        await self._idle
+        complaint = loop.call_later(HANDLERS_GRACE, self._complain)
+        try:
+            await self._idle
+        finally:
+            complaint.cancel()
+            if self._watch is not None:
+                self._watch.stop()
         if self.server is not None:
             await self.server.wait_closed()
         if self._closed is not None and not self._closed.done():

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import adapt_handler
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
+from ..forwarded import TrustedProxies
 from ..http11 import SERVER, Request, Response
+from ..limits import Limits
 from ..protocol import Protocol
 from ..server import ServerProtocol
 from .authentication import basic_auth
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
     from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
+    from ._cellar import Link
 
 __all__ = [
     "Server",
@@ -51,7 +55,7 @@ class ServerConnection(Connection):
         handler_kwargs: What it found in the path.
     """
 
-    __slots__ = ("server",)
+    __slots__ = ("_client_address", "_place", "_was_open", "server")
 
     username: str
     handler: Callable[..., Awaitable[None]]
@@ -69,6 +73,11 @@ class ServerConnection(Connection):
         write_limit: int | tuple[int, int | None] = 2**15,
     ) -> None:
         self.server: Server = server
+        # What trusted proxies tell; None if the peer is the client.
+        self._client_address: Any = None
+        # How the server counts this connection, once it was admitted.
+        self._place: str | None = None
+        self._was_open = False
         super().__init__(
             protocol,
             ping_interval=ping_interval,
@@ -90,6 +99,19 @@ class ServerConnection(Connection):
         """
         return cast("ServerProtocol", self.protocol).reject(status, text)
 
+    @property
+    def remote_address(self) -> Any:
+        """
+        Address of the client: ``(host, port)`` for IPv4.
+
+        Behind ``trusted_proxies``, that is what they tell, with port 0 if they do not
+        tell the port. Otherwise it is that of the peer, as of
+        :meth:`socket.socket.getpeername`; :obj:`None` if there is no connection.
+        """
+        if self._client_address is not None:
+            return self._client_address
+        return super().remote_address
+
     async def _find_token(self, search: TokenSearch) -> str | None:
         """
         Find a bearer token, as :func:`~socketeer.auth.bearer_token` says.
@@ -103,13 +125,28 @@ class ServerConnection(Connection):
         return token
 
     def _opened(self, protocol: Protocol) -> None:
+        server = self.server
+        server.set_limits(self._link)
         super()._opened(protocol)
-        self.server.start_handler(self)
+        self._was_open = True
+        server.census.open()
+        server.start_handler(self)
 
     def _connection_lost(self, exc: Exception | None) -> None:
+        code = _first_close_code(self._link) if self._was_open else None
+        self.server.census.leave(self._place, code)
         if self._protocol.handshake_exc is None:
             self._log(logging.INFO, "connection closed")
         self.server.forget(self)
+
+
+def _first_close_code(link: Link) -> int:
+    """
+    Return the code of the close frame that came first, or 1006 if there was none.
+    """
+    first = link.close_rcvd if link.close_rcvd_then_sent else link.close_sent
+    first = first or link.close_rcvd
+    return 1006 if first is None else int(first.code)
 
 
 def serve(
@@ -118,7 +155,9 @@ def serve(
     port: int | None = None,
     *,
     # Handshake
-    origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
+    origins: (
+        Sequence[Origin | re.Pattern[str] | None] | Literal["same-host"] | None
+    ) = None,
     extensions: Sequence[ServerExtensionFactory] | None = None,
     subprotocols: Sequence[Subprotocol] | None = None,
     select_subprotocol: (
@@ -149,6 +188,15 @@ def serve(
     max_size: int | tuple[int | None, int | None] | None = 2**20,
     max_queue: int | tuple[int | None, int | None] | None = 16,
     write_limit: int | tuple[int, int | None] = 2**15,
+    max_connections: int | None = None,
+    max_connections_per_address: int | None = None,
+    max_handshakes: int | None = None,
+    max_message_rate: float | tuple[float, float] | None = None,
+    max_byte_rate: float | tuple[float, float] | None = None,
+    idle_timeout: float | None = None,
+    trusted_proxies: (
+        Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network] | None
+    ) = None,
     # Others
     logger: LoggerLike | None = None,
     create_connection: Callable[..., ServerConnection] | None = None,
@@ -176,7 +224,8 @@ def serve(
         port: Port; 0 for a free one.
         origins: Acceptable values of the ``Origin`` header, as protection against
             other people's web pages (RFC 6455, 10.2): strings, patterns that have
-            to match entirely, and :obj:`None` for its absence.
+            to match entirely, and :obj:`None` for its absence. ``"same-host"``
+            stands for pages from the host and port that the request goes to.
         extensions: Extensions, in order of preference.
         subprotocols: Subprotocols, in order of preference. Clients which support
             none of them are refused.
@@ -206,6 +255,23 @@ def serve(
             ``(high, low)``.
         write_limit: Bytes that may wait to be written before sending waits. A
             tuple also tells when it goes on: ``(high, low)``.
+        max_connections: Most connections at a time. More are refused with status
+            503 and ``Retry-After``.
+        max_connections_per_address: Most connections at a time from one address, or
+            from one /64 network of IPv6. More are refused with status 429.
+        max_handshakes: Most opening handshakes at a time. More are refused with
+            status 503 before anything is read; with TLS, without an answer.
+        max_message_rate: Messages that a client may send in a second, on average,
+            and ten times as many at once; a fragment counts as a message. A tuple
+            tells how many at once: ``(rate, burst)``. Beyond, the connection is
+            closed with code 1008.
+        max_byte_rate: The same for bytes, as they arrive. A burst should have room
+            for a message of ``max_size``.
+        idle_timeout: Seconds without a message from the client after which the
+            connection is closed with code 1001. Pings and pongs do not count.
+        trusted_proxies: Networks, or addresses, of the proxies in front of the
+            server; ``"unix"`` for those that connect by a Unix socket. From them,
+            ``remote_address`` is what ``Forwarded`` or ``X-Forwarded-For`` tells.
         logger: Logger of the server; ``socketeer.server`` by default.
         create_connection: Class of the connections, or a function that makes them.
         **kwargs: Arguments of :meth:`asyncio.loop.create_server`: ``ssl``,
@@ -222,6 +288,15 @@ def serve(
     hooks = prepare_hooks(
         Hooks(create_connection, process_request, process_response, close_timeout),
         kwargs,
+    )
+    limits = Limits(
+        max_connections,
+        max_connections_per_address,
+        max_handshakes,
+        max_byte_rate,
+        max_message_rate,
+        idle_timeout,
+        None if trusted_proxies is None else TrustedProxies(trusted_proxies),
     )
     factory = ConnectionFactory(
         hooks.create_connection or ServerConnection,
@@ -254,6 +329,7 @@ def serve(
         server_header=server_header,
         open_timeout=open_timeout,
         logger=logger,
+        limits=limits,
     )
 
 

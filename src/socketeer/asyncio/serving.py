@@ -5,6 +5,7 @@ From listening sockets to connections: what ``serve()`` sets up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import socket
 import ssl as ssl_module
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from .server import Server, ServerConnection
 
 __all__ = ["Binding"]
+
+# Bytes that are read before a connection is turned away, if they are here.
+_REQUEST_SIZE = 65_536
 
 
 class Binding:
@@ -96,6 +100,7 @@ class Binding:
             self._backlog,
             functools.partial(self._accepted, server),
             server.logger,
+            functools.partial(server.census.count, "accept_pauses"),
         )
         if self._start_serving:
             listener.start()
@@ -139,6 +144,9 @@ class Binding:
         """
         Make a connection of an accepted socket.
         """
+        if server.census.is_crowded():
+            self._turn_away(server, sock)
+            return
         connection: ServerConnection
         connection, protocol = self._factory.make((), (server,))
         link = connection._link
@@ -169,6 +177,23 @@ class Binding:
             self._expect_tls(link)
         link.wire = wire
         wire.start()
+
+    def _turn_away(self, server: Server, sock: socket.socket) -> None:
+        """
+        Refuse a connection without waiting for its request.
+
+        Nothing may be waited for: it is such waits that there are too many of. With
+        TLS, there is no way to say why.
+        """
+        answer = server.turn_away()
+        if self._ssl is None:
+            # A request that was not read would make the answer a reset.
+            with contextlib.suppress(OSError):
+                sock.recv(_REQUEST_SIZE)
+            with contextlib.suppress(OSError):
+                sock.send(answer)
+                sock.shutdown(socket.SHUT_WR)
+        sock.close()
 
     def _expect_tls(self, link: Link) -> None:
         """
@@ -234,6 +259,14 @@ class Binding:
 
         def connected(wire: Wire) -> None:
             link.wire = wire
+            if server.census.is_crowded():
+                transport = connection.transport
+                transport.write(server.turn_away())
+                transport.close()
+                # Nobody has heard of the connection.
+                link.connection = None
+                link.opening = _TurnedAway()
+                return
             server.adopt(connection, protocol)
 
         return ForeignProtocol(
@@ -242,6 +275,32 @@ class Binding:
             *connection._write_limit,
             connected,
         )
+
+
+class _TurnedAway:
+    """
+    Takes no interest in what happens on a connection that is refused.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        """
+        Drop what the client says.
+        """
+
+    def eof_received(self) -> None:
+        """
+        Do nothing: the connection is being closed.
+        """
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """
+        Do nothing: the connection was not counted.
+        """
+
+    def timed_out(self) -> None:
+        """
+        Do nothing: there is no deadline.
+        """
 
 
 class _Servers:

@@ -18,7 +18,8 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 
-from ..asyncio.listener import bind_tcp, bind_unix
+from .._sockets import bind_unix
+from ..asyncio.listener import bind_tcp
 from .loops import on_signals
 from .reloading import changes
 from .serving import CannotServe, ServeOptions, announce, log_to

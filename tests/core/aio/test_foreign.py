@@ -4,6 +4,8 @@ Somebody else's transport as a wire: what is not done any more once it closes.
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from tests.core.aio.ends import link_with_wire
@@ -32,6 +34,21 @@ class Transport:
 
     def get_write_buffer_size(self):
         return 5
+
+
+def test_a_half_close_after_the_peer_has_gone(core):
+    """
+    asyncio's transports raise what shutdown() raises; the connection is over.
+    """
+    transport = Transport()
+
+    def write_eof():
+        raise OSError(errno.ENOTCONN, "not connected")
+
+    transport.write_eof = write_eof
+    core.aio.foreign.ForeignWire(None, transport, 10, 5).finish()
+
+    assert ["abort"] == transport.calls[-1:]
 
 
 def use(core, transport):

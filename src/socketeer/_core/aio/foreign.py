@@ -60,7 +60,11 @@ class ForeignWire(Wire):
 
     def finish(self) -> None:
         if self.transport.can_write_eof() and not self.transport.is_closing():
-            self.transport.write_eof()
+            try:
+                self.transport.write_eof()
+            except OSError:
+                # The peer has gone, and the loop has not noticed yet.
+                self.transport.abort()
         else:
             self.transport.close()
 

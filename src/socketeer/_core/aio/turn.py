@@ -19,8 +19,8 @@ from asyncio import current_task, tasks
 from time import monotonic
 from types import BuiltinFunctionType
 
+from ..limited import LimitedSession
 from ..outbox import Outbox
-from ..session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ _MAX_SPARES = 32
 # Deadlines may be served this late, in seconds, so that many share a wake-up.
 _TOLERANCE = 0.001
 
+# A loop that is later than this, in seconds, was blocked; then there is so much time
+# to read what has arrived.
+_LATE = 0.1
+_GRACE = 0.05
+
 # Tells which task a loop runs. Before Python 3.12, asyncio's own function is an
 # interpreted one around this.
 _running_task = (
@@ -57,7 +62,7 @@ _running_task = (
 )
 
 
-class Member(Session):
+class Member(LimitedSession):
     """
     A session that takes part in the turns of a loop and is fed by a wire.
 
@@ -75,7 +80,7 @@ class Member(Session):
         masking_keys: MaskingKeys,
         clock: Callable[[], float],
     ) -> None:
-        Session.__init__(
+        LimitedSession.__init__(
             self, is_client, max_message_size, max_fragment_size, masking_keys, clock
         )
         self.dirty = False
@@ -154,6 +159,7 @@ class Turn:
     """
 
     __slots__ = (
+        "_deferred",
         "_dirty",
         "_ends_soon",
         "_spare_count",
@@ -187,6 +193,8 @@ class Turn:
         self._timetable: list[Deadline] = []
         self._timer: TimerHandle | None = None
         self._timer_at = _NEVER
+        # Whether deadlines were put off, once, because the loop was blocked.
+        self._deferred = False
 
     # Writing.
 
@@ -293,9 +301,17 @@ class Turn:
         """
         Call the members whose time has come.
         """
+        now = monotonic()
+        late = now - self._timer_at > _LATE
         self._timer = None
         self._timer_at = _NEVER
-        now = monotonic()
+        if late and not self._deferred:
+            # Something has blocked the loop. What peers have sent in the meantime,
+            # such as pongs, is read before anybody is found to be too slow.
+            self._deferred = True
+            self._arm(now + _GRACE)
+            return
+        self._deferred = False
         due = []
         timetable = self._timetable
         while timetable and timetable[0].at <= now + _TOLERANCE:

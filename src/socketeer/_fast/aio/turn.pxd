@@ -1,16 +1,18 @@
 cimport cython
 
 from ..outbox cimport Outbox
-from ..session cimport Session
+from ..limited cimport LimitedSession
 
 cdef double _NEVER
 cdef Py_ssize_t _READ_SIZE
 cdef Py_ssize_t _BUDGET
 cdef Py_ssize_t _MAX_SPARES
 cdef double _TOLERANCE
+cdef double _LATE
+cdef double _GRACE
 
 
-cdef class Member(Session):
+cdef class Member(LimitedSession):
     cdef public bint dirty
 
     cpdef flush(self)
@@ -41,6 +43,7 @@ cdef class Turn:
     cdef list _spares
     cdef Py_ssize_t _spare_count
     cdef bint _ends_soon
+    cdef bint _deferred
     cdef list _timetable
     cdef object _timer
     cdef double _timer_at
