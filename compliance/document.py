@@ -5,6 +5,7 @@ Writes the figures of runs into a page, between two comments.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import re
 import subprocess
@@ -51,7 +52,7 @@ def table(runs: list[Run]) -> list[str]:
 
 def _title(run: Run) -> str:
     build = "compiled" if run.build == "fast" else "pure"
-    return f"{run.room} {run.role}, {build}"
+    return f"{run.role}, {build}"
 
 
 def _cell(run: Run, group: str | None) -> str:
@@ -82,5 +83,8 @@ def write_figures(page: Path, runs: list[Run], python: str) -> None:
         f"On {today}, {len(runs[0].outcomes)} of the suite's {SUITE_SIZE} cases; "
         f"socketeer {ours} on Python {version} with {zlib}, autobahntestsuite 25.10.1."
     )
-    text = replace_figures(page.read_text("utf-8"), [begin, "", *table(runs)])
+    lines = [begin]
+    for room, group in itertools.groupby(runs, lambda run: run.room):
+        lines += ["", f"**{room}**", "", *table(list(group))]
+    text = replace_figures(page.read_text("utf-8"), lines)
     page.write_text(text, "utf-8")

@@ -41,7 +41,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
 DEFAULT_SUITE = Path(os.environ.get("AUTOBAHN_VENV", CACHE / "socketeer" / "autobahn"))
 
 # Each has a server and a client in peers/.
-ROOMS = ("asyncio",)
+PEERS = HERE / "peers"
+ROOMS = sorted(path.stem.partition("_")[0] for path in PEERS.glob("*_server.py"))
 ROLES = ("server", "client")
 BUILDS = ("fast", "pure")
 
@@ -125,7 +126,7 @@ def run_peer(
     environment = {**ENVIRONMENT, "SOCKETEER_CORE": build}
     port = free_port()
     url = f"ws://{LOOPBACK}:{port}"
-    program = [python, str(HERE / "peers" / f"{room}_{role}.py")]
+    program = [python, str(PEERS / f"{room}_{role}.py")]
     begun = time.monotonic()
     log = folder / f"{role}.log"
     with contextlib.ExitStack() as stack:
