@@ -22,7 +22,14 @@ BENCH_PEER := $(if $(shell command -v npm),bench/node_modules/.package-lock.json
 
 TESTED := $(foreach version,$(VERSIONS),.venv/$(version)/.built-$(call build_of,$(version)))
 
-.PHONY: demo test check docs bench memory build hostile soak soak-short clean help
+# The environment of the oldest Python, ready to be used.
+OLDEST_ENVIRONMENT := .venv/$(OLDEST)/.built-$(call build_of,$(OLDEST))
+
+# For fuzzing, which compares the builds if there are two.
+FUZZ := $(if $(filter pure,$(call build_of,$(OLDEST))),SOCKETEER_CORE=pure) .venv/fuzz/bin/python -m fuzz.campaign
+
+.PHONY: demo test check docs bench memory build clean help hostile soak soak-short \
+	autobahn autobahn-short fuzz fuzz-short sanitize
 # Two builds at once would write the same files.
 .NOTPARALLEL:
 
@@ -37,6 +44,10 @@ help:
 	@echo 'make hostile attack a live server and client at full strength'
 	@echo 'make soak    half an hour of churn, with a plot in build/soak.png'
 	@echo 'make clean   remove everything that make made'
+	@echo
+	@echo 'make autobahn    run the Autobahn test suite, which takes an hour   (make autobahn-short: a minute)'
+	@echo 'make fuzz        fuzz each target for 15 minutes   (TARGETS=frames; make fuzz-short: for 20 seconds)'
+	@echo 'make sanitize    test the compiled core under ASan and UBSan'
 
 demo: .venv/demo/.built-$(call build_of,$(NEWEST))
 	@.venv/demo/bin/python -m socketeer.demo $(DEMO)
@@ -80,9 +91,27 @@ soak: .venv/soak/.built-$(call build_of,$(NEWEST))
 soak-short: .venv/$(NEWEST)/.built-$(call build_of,$(NEWEST))
 	@.venv/$(NEWEST)/bin/python -m tests.soak --seconds 60 --connections 200 --rate 50
 
+AUTOBAHN = compliance/setup.sh && .venv/$(OLDEST)/bin/python compliance/run.py .venv/$(OLDEST)/bin/python
+
+autobahn: $(OLDEST_ENVIRONMENT)
+	@rm -rf build/autobahn
+	@$(AUTOBAHN) --document docs/conformance.md
+
+autobahn-short: $(OLDEST_ENVIRONMENT)
+	@$(AUTOBAHN) --short --out build/autobahn-short
+
+fuzz: .venv/fuzz/.built-$(call build_of,$(OLDEST))
+	@$(FUZZ) 900 $(TARGETS)
+
+fuzz-short: .venv/fuzz/.built-$(call build_of,$(OLDEST))
+	@$(FUZZ) 20 $(TARGETS)
+
+sanitize: $(OLDEST_ENVIRONMENT)
+	@.venv/$(OLDEST)/bin/python tools/sanitize.py $(TESTS)
+
 clean:
 	rm -rf .venv bench/.venv bench/node_modules build dist src/*.egg-info .coverage* .hypothesis .*_cache docs/_build tests/interop/node_modules
-	find bench src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	find bench compliance fuzz src tests tools -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
 
 # An environment has a Python and a group of requirements from pyproject.toml.
@@ -92,9 +121,10 @@ clean:
 .venv/demo/.ready: GROUP = build
 .venv/soak/.ready: INTERPRETER = $(call path_of,$(NEWEST))
 .venv/soak/.ready: GROUP = soak
-.venv/check/.ready .venv/docs/.ready: INTERPRETER = $(call path_of,$(OLDEST))
+.venv/check/.ready .venv/docs/.ready .venv/fuzz/.ready: INTERPRETER = $(call path_of,$(OLDEST))
 .venv/check/.ready: GROUP = check
 .venv/docs/.ready: GROUP = docs
+.venv/fuzz/.ready: GROUP = fuzz
 
 define environment
 @echo 'making $(@D) with $(INTERPRETER)'

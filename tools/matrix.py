@@ -25,6 +25,7 @@ REPORTS = Path("build/tests")
 
 # Do not depend on the build, nor on the Python that runs them.
 ONCE = (
+    "tests/compliance",
     "tests/test_architecture.py",
     "tests/test_packaging.py",
     "tests/test_pages.py",

@@ -83,8 +83,11 @@ def parse_uri(uri: str) -> WebSocketURI:
     if username is not None:
         if password is None:
             raise InvalidURI(uri, "username provided without password")
-        username = urllib.parse.unquote(username)
-        password = urllib.parse.unquote(password)
+        try:
+            username = urllib.parse.unquote(username, errors="strict")
+            password = urllib.parse.unquote(password, errors="strict")
+        except UnicodeDecodeError as exc:
+            raise InvalidURI(uri, str(exc)) from exc
 
     secure = parts.scheme == "wss"
     host = parts.hostname

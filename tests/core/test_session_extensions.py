@@ -114,6 +114,21 @@ def test_refuses_rsv1_in_continuations(end):
     assert end.own_close(1002, reason) == session.data_to_send()
 
 
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_rsv1_in_a_continuation_counts_before_its_text(end, size):
+    """
+    A frame that breaks two rules fails alike, however it arrives: also if its
+    text, which is not UTF-8, comes first.
+    """
+    session = compressing(end)
+    data = end.peer(CONTINUATION | RSV1, b"\xff" * 7)
+    feed(session, end.peer(TEXT_BEGUN), data[:-size], data[-size:])
+    session.take_message(None)
+
+    reason = b"RSV1 bit set in continuation frame"
+    assert end.own_close(1002, reason) == session.data_to_send()
+
+
 def test_refuses_what_cannot_be_inflated(end):
     """
     That is a violation, and compressed text is text once it is inflated.

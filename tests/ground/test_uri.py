@@ -124,6 +124,8 @@ def test_refuses_other_uris(uri, text):
         "ws://\u2100.com/",
         "ws://\xe9..com/",
         "ws://h/\ud800",
+        "ws://%ff:p@h/",
+        "ws://u:%c3@h/",
     ],
 )
 def test_every_error_is_an_invalid_uri(uri):

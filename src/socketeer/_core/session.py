@@ -253,7 +253,9 @@ class Session(Composer):
 
     def check_chunk(self, head: int, chunk: bytes) -> None:
         opcode = head & _OPCODE or self._opcode
-        compressed = head & _RSV1 if head & _OPCODE else self._compressed
+        # RSV1 on a continuation is wrong, and not yet: when the frame is complete.
+        own = head & _OPCODE or head & _RSV1
+        compressed = head & _RSV1 if own else self._compressed
         if opcode != 1 or compressed or self.extensions is not None:
             return
         if self._utf8 is None:

@@ -71,7 +71,7 @@ cpdef bytes mask_chunk(
     cdef const uint8_t *first = <const uint8_t *>PyBytes_AS_STRING(key)
     cdef int i
     for i in range(4):
-        turned[i] = first[(offset + i) & 3]
+        turned[i] = first[((offset & 3) + i) & 3]
     cdef bytes chunk = PyBytes_FromStringAndSize(NULL, size)
     socketeer_mask(<uint8_t *>PyBytes_AS_STRING(chunk), source, size, turned)
     return chunk
