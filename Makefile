@@ -47,7 +47,7 @@ check: .venv/check/.ready .venv/$(OLDEST)/.built-$(call build_of,$(OLDEST))
 	.venv/check/bin/ruff check
 	.venv/check/bin/ruff format --check
 	.venv/check/bin/mypy
-	.venv/check/bin/pyright --project pyproject.toml
+	.venv/check/bin/pyright --project pyproject.toml --pythonpath .venv/check/bin/python
 	.venv/check/bin/python tools/typed.py .venv/$(OLDEST)
 	.venv/$(OLDEST)/bin/python -m pytest -q tests/test_architecture.py
 

@@ -112,6 +112,9 @@ MAY_IMPORT_LATE: set[tuple[str, str]] = {
     # Optional.
     ("proxy", "python_socks"),
     ("asyncio.proxying", "python_socks.async_.asyncio"),
+    # Redis is optional.
+    ("pubsub.brokers.choosing", "pubsub.brokers.redis"),
+    ("pubsub.sync_publisher", "pubsub.brokers.redis_sync"),
 }
 
 MAX_FILE_LINES = 600

@@ -53,6 +53,7 @@ PROGRAMS = {
     "node": ("node", "nodejs"),
     "npm": ("npm",),
     "tinyproxy": ("tinyproxy",),
+    "redis-server": ("redis-server", "valkey-server"),
 }
 
 
@@ -200,6 +201,14 @@ def npm() -> str:
     Return the path of Node's package manager.
     """
     return find_program("npm")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> str:
+    """
+    Return the path of a Redis or Valkey server.
+    """
+    return find_program("redis-server")
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ ONCE_PER_BUILD = ("tests/bench", "tests/browser", "tests/interop", "tests/test_d
 # adapter between the core and asyncio is a part of the room that is compiled.
 COVERAGE = {
     "src/socketeer/asyncio/*": 95,
+    "src/socketeer/pubsub/*": 95,
     "src/socketeer/_core/aio/*": 98,
     "src/socketeer/*.py,src/socketeer/_core/*.py,src/socketeer/extensions/*": 100,
 }

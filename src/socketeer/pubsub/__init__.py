@@ -11,6 +11,7 @@ from .hub import Hub
 from .presence import Member, PresenceEvent
 from .publisher import Publisher
 from .session import Gap, Session, Subscription
+from .sync_publisher import SyncPublisher
 from .topics import Topics
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Publisher",
     "Session",
     "Subscription",
+    "SyncPublisher",
     "Topics",
     "json_envelope",
 ]

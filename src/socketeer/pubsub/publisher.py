@@ -5,12 +5,13 @@ Publishing, with or without connections of one's own.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ..exceptions import ProtocolError
 from .brokers.base import BINARY, CONTROL, TEXT, Packet
 from .brokers.choosing import broker_for
 from .exceptions import LimitExceeded
+from .history import Retention
 from .topics import Topics, check_name
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from ..typing import BytesLike, Data
     from .brokers.base import Broker, Publication
-    from .history import Retention
     from .positions import Position
 
 __all__ = ["Publisher", "Publishing"]
@@ -79,15 +79,63 @@ def close_packet(code: int, reason: str) -> Packet:
     return Packet(CONTROL, to_json({"close": [code, reason]}).encode())
 
 
-class Publishing:
+class Plan(NamedTuple):
+    """
+    What is to be published.
+
+    Attributes:
+        channel: The broker's channel.
+        packet: The packet.
+        retention: What is kept of the channel.
+        key: The idempotency key.
+    """
+
+    channel: str
+    packet: Packet
+    retention: Retention | None = None
+    key: str | None = None
+
+
+class Planning:
+    """
+    Checks what is to be published.
+    """
+
+    def __init__(self, topics: Topics, max_message_size: int) -> None:
+        self._topics = topics
+        self._max_message_size = max_message_size
+
+    def _plan_publish(
+        self, topic: str, message: Data | BytesLike, key: str | None
+    ) -> Plan:
+        check_name("topic", topic)
+        if key is not None:
+            check_name("key", key)
+        packet = to_packet(message, self._max_message_size)
+        retention = self._topics.settings(topic).retention
+        return Plan(channel_of_topic(topic), packet, retention, key)
+
+    def _plan_broadcast(self, message: Data | BytesLike) -> Plan:
+        return Plan(EVERYBODY, to_packet(message, self._max_message_size))
+
+    def _plan_send(self, user: str, message: Data | BytesLike) -> Plan:
+        check_name("user", user)
+        packet = to_packet(message, self._max_message_size)
+        return Plan(channel_of_user(user), packet)
+
+    def _plan_disconnect(self, user: str, code: int, reason: str) -> Plan:
+        check_name("user", user)
+        return Plan(channel_of_user(user), close_packet(code, reason))
+
+
+class Publishing(Planning):
     """
     What hubs and publishers have in common.
     """
 
     def __init__(self, broker: Broker, topics: Topics, max_message_size: int) -> None:
+        super().__init__(topics, max_message_size)
         self._broker = broker
-        self._topics = topics
-        self._max_message_size = max_message_size
         self._is_started = False
 
     async def start(self) -> None:
@@ -96,19 +144,13 @@ class Publishing:
         """
         raise NotImplementedError
 
-    async def _send(
-        self,
-        channel: str,
-        packet: Packet,
-        retention: Retention | None = None,
-        key: str | None = None,
-    ) -> Position | None:
+    async def _carry_out(self, plan: Plan) -> Position | None:
         """
-        Publish on a channel, after starting if need be.
+        Publish, after starting if need be.
         """
         if not self._is_started:
             await self.start()
-        return await self._broker.publish(channel, packet, retention, key)
+        return await self._broker.publish(*plan)
 
     async def publish(
         self, topic: str, message: Data | BytesLike, *, key: str | None = None
@@ -134,13 +176,7 @@ class Publishing:
             TypeError: The message is neither text nor bytes.
             ValueError: The name is empty or has control characters.
         """
-        check_name("topic", topic)
-        if key is not None:
-            check_name("key", key)
-        packet = to_packet(message, self._max_message_size)
-        retention = self._topics.settings(topic).retention
-        channel = channel_of_topic(topic)
-        position = await self._send(channel, packet, retention, key)
+        position = await self._carry_out(self._plan_publish(topic, message, key))
         return None if position is None else str(position)
 
     async def publish_json(
@@ -160,8 +196,7 @@ class Publishing:
             LimitExceeded: The message is too long.
             TypeError: The message is neither text nor bytes.
         """
-        packet = to_packet(message, self._max_message_size)
-        await self._send(EVERYBODY, packet)
+        await self._carry_out(self._plan_broadcast(message))
 
     async def broadcast_json(self, value: Any) -> None:
         """
@@ -179,9 +214,7 @@ class Publishing:
             TypeError: The message is neither text nor bytes.
             ValueError: The name is empty or has control characters.
         """
-        check_name("user", user)
-        packet = to_packet(message, self._max_message_size)
-        await self._send(channel_of_user(user), packet)
+        await self._carry_out(self._plan_send(user, message))
 
     async def send_json(self, user: str, value: Any) -> None:
         """
@@ -202,9 +235,7 @@ class Publishing:
             BrokerUnavailable: The broker does not answer.
             ProtocolError: The code or the reason cannot be sent.
         """
-        check_name("user", user)
-        packet = close_packet(code, reason)
-        await self._send(channel_of_user(user), packet)
+        await self._carry_out(self._plan_disconnect(user, code, reason))
 
 
 class Silent:

@@ -11,7 +11,26 @@ from .memory import MemoryBroker
 if TYPE_CHECKING:
     from .base import Broker
 
-__all__ = ["broker_for"]
+__all__ = ["broker_for", "check_scheme"]
+
+REDIS = {
+    f"{base}{kind}"
+    for base in ("redis", "rediss", "unix")
+    for kind in ("", "+sentinel", "+cluster")
+}
+
+
+def check_scheme(url: str) -> None:
+    """
+    Check that an address is one of Redis.
+
+    Raises:
+        ValueError: It is not.
+    """
+    scheme, colon, _ = url.partition("://")
+    if not colon or scheme not in REDIS:
+        # An address may hold a password.
+        raise ValueError(f"no broker is known for {scheme[:80]!r} addresses")
 
 
 def broker_for(url: str | None) -> Broker:
@@ -24,4 +43,9 @@ def broker_for(url: str | None) -> Broker:
     """
     if url is None:
         return MemoryBroker()
-    raise ValueError(f"no broker is known for {url.partition(':')[0]!r} addresses")
+    check_scheme(url)
+    try:
+        from .redis import RedisBroker  # noqa: PLC0415 (an optional dependency)
+    except ModuleNotFoundError as exc:
+        raise ImportError("Redis needs a package: install socketeer[redis]") from exc
+    return RedisBroker(url)
