@@ -22,7 +22,7 @@ BENCH_PEER := $(if $(shell command -v npm),bench/node_modules/.package-lock.json
 
 TESTED := $(foreach version,$(VERSIONS),.venv/$(version)/.built-$(call build_of,$(version)))
 
-.PHONY: demo test check docs bench memory build clean help
+.PHONY: demo test check docs loss bench memory build clean help
 # Two builds at once would write the same files.
 .NOTPARALLEL:
 
@@ -33,6 +33,7 @@ help:
 	@echo 'make docs    build the documentation into build/docs'
 	@echo 'make bench   measure speed and memory beside peers   (QUICK=1, ROWS="echo tls")'
 	@echo 'make memory  show how the bytes of a connection add up, and check them'
+	@echo 'make loss    prove that no message is lost untold  (SECONDS=600)'
 	@echo 'make build   compile the core again'
 	@echo 'make clean   remove everything that make made'
 
@@ -42,6 +43,12 @@ demo: .venv/demo/.built-$(call build_of,$(NEWEST))
 test: $(TESTED) $(NODE_PEER)
 	@.venv/$(OLDEST)/bin/python tools/matrix.py --tests='$(TESTS)' $(if $(filter off,$(COVERAGE)),--no-coverage) \
 		$(foreach version,$(VERSIONS),$(version)=.venv/$(version)=$(call build_of,$(version)))
+
+# Faults of all kinds while clients come and go; SECONDS for each kind of Redis.
+SECONDS := 600
+loss: .venv/$(NEWEST)/.built-$(call build_of,$(NEWEST))
+	@.venv/$(NEWEST)/bin/python -m tests.loss --seconds $(SECONDS)
+	@.venv/$(NEWEST)/bin/python -m tests.loss --seconds $(SECONDS) --redis watched
 
 check: .venv/check/.ready .venv/$(OLDEST)/.built-$(call build_of,$(OLDEST))
 	.venv/check/bin/ruff check

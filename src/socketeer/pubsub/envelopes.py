@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..typing import Data
+from ..typing import Data
 
 __all__ = ["json_envelope"]
 

@@ -8,11 +8,15 @@ import asyncio
 import json
 import logging
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, Self
+from types import TracebackType
+from typing import Any, Literal, Self
 
-from .brokers.base import CONTROL, Packet
+from ..typing import BytesLike, Data
+from .brokers.base import CONTROL, Broker, Packet, Publication
 from .brokers.choosing import broker_for
+from .connections import FanOutConnection, Prepared
 from .exceptions import BrokerUnavailable
 from .feed import Feed
 from .presence import Attendance, Member, PresenceEvent, Roster
@@ -24,16 +28,7 @@ from .publisher import (
     to_json,
 )
 from .session import Session
-from .topics import Topics, check_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from types import TracebackType
-
-    from ..typing import BytesLike, Data
-    from .brokers.base import Broker, Publication
-    from .connections import FanOutConnection, Prepared
-    from .topics import Envelope, OnGap, OnPresence, Settings
+from .topics import Envelope, OnGap, OnPresence, Settings, Topics, check_name
 
 __all__ = ["Hub"]
 
@@ -258,7 +253,7 @@ class Hub(Publishing):
             info: What others may know about the user; anything that JSON can say.
 
         Returns:
-            The session: a context manager, inside of which the connection is
+            The session, a context manager, inside of which the connection is
             registered.
 
         Raises:

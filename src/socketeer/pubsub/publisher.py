@@ -5,21 +5,17 @@ Publishing, with or without connections of one's own.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 from ..exceptions import ProtocolError
-from .brokers.base import BINARY, CONTROL, TEXT, Packet
+from ..typing import BytesLike, Data
+from .brokers.base import BINARY, CONTROL, TEXT, Broker, Packet, Publication
 from .brokers.choosing import broker_for
 from .exceptions import LimitExceeded
 from .history import Retention
+from .positions import Position
 from .topics import Topics, check_name
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from ..typing import BytesLike, Data
-    from .brokers.base import Broker, Publication
-    from .positions import Position
 
 __all__ = ["Publisher", "Publishing"]
 

@@ -5,18 +5,15 @@ Publishing without asyncio: from a view, a script, a thread.
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any, Self
+from types import TracebackType
+from typing import Any, Self
 
+from ..typing import BytesLike, Data
 from .brokers.choosing import check_scheme
 from .exceptions import BrokerUnavailable
 from .positions import Position
 from .publisher import Plan, Planning, to_json
 from .topics import Topics
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from ..typing import BytesLike, Data
 
 __all__ = ["SyncPublisher"]
 

@@ -5,15 +5,12 @@ A broker for one process: nothing but memory.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from ..history import Log, Retention
 from ..positions import Position
 from .base import Packet, Publication, Reading, Receiver
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["MemoryBroker", "MemoryStore"]
 

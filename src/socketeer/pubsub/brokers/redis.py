@@ -12,12 +12,15 @@ import asyncio
 import logging
 import random
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..exceptions import BrokerUnavailable
+from ..history import Retention
 from ..positions import Position
-from .redis_addresses import clients_for
+from .base import Packet, Reading, Receiver
+from .redis_addresses import Clients, clients_for
 from .redis_channels import Channels
 from .redis_commands import TROUBLE, Commands
 from .redis_scripts import (
@@ -29,13 +32,6 @@ from .redis_scripts import (
     publish_call,
     read_call,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..history import Retention
-    from .base import Packet, Reading, Receiver
-    from .redis_addresses import Clients
 
 __all__ = ["RedisBroker"]
 

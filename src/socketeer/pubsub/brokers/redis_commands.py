@@ -5,6 +5,7 @@ Commands to Redis: those of one turn of the loop go out together.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .redis_addresses import Clients
 
 __all__ = ["BATCH", "TROUBLE", "Commands"]
+
+logger = logging.getLogger("socketeer.pubsub")
 
 # What happens when Redis is away.
 TROUBLE = (RedisError, OSError, TimeoutError)
@@ -97,6 +100,10 @@ class Commands:
                 except TROUBLE as exc:
                     reason = str(exc) or f"no answer within {self._timeout} s"
                     self._give_up(batch, reason, exc)
+                except Exception as exc:
+                    # Whoever waits must not wait for ever, whatever it is.
+                    logger.exception("commands to Redis failed")
+                    self._give_up(batch, str(exc), exc)
                 finally:
                     self._give_up(batch, "the hub was stopped")
 
