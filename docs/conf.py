@@ -42,7 +42,7 @@ nitpick_ignore_regex = [
     ("py:obj", "True|False|None"),
     (
         "py:.*",
-        r"(asyncio|collections|http|logging|os|re|socket|ssl|typing|uuid|zlib)\..*",
+        r"(asyncio|collections|http|logging|os|re|socket|ssl|time|typing|uuid|zlib)\..*",
     ),
     ("py:.*", r"_(asyncio|socket|ssl|thread|weakref)\..*"),
     # What the public interface is made from, and is not public itself.
@@ -54,6 +54,15 @@ nitpick_ignore_regex = [
             r"|PerMessageDeflate|SupportsKeysAndGetItem)"
         ),
     ),
+    # What hubs and brokers say to each other, and types with names of their own.
+    (
+        "py:class",
+        (
+            r"(.*\.)?(Broker|Envelope|FanOutConnection|Feed|OnGap|OnPresence|Registry"
+            r"|Settings)"
+        ),
+    ),
+    ("py:class", r"Literal\['close'|'join'|'leave'|Callable\[\[\]"),
 ]
 
 autodoc_member_order = "bysource"
