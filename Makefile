@@ -28,7 +28,7 @@ OLDEST_ENVIRONMENT := .venv/$(OLDEST)/.built-$(call build_of,$(OLDEST))
 # For fuzzing, which compares the builds if there are two.
 FUZZ := $(if $(filter pure,$(call build_of,$(OLDEST))),SOCKETEER_CORE=pure) .venv/fuzz/bin/python -m fuzz.campaign
 
-.PHONY: demo test check docs bench memory build clean help hostile soak soak-short \
+.PHONY: demo test check docs loss bench memory build clean help hostile soak soak-short \
 	autobahn autobahn-short fuzz fuzz-short sanitize
 # Two builds at once would write the same files.
 .NOTPARALLEL:
@@ -40,6 +40,7 @@ help:
 	@echo 'make docs    build the documentation into build/docs'
 	@echo 'make bench   measure speed and memory beside peers   (QUICK=1, ROWS="echo tls")'
 	@echo 'make memory  show how the bytes of a connection add up, and check them'
+	@echo 'make loss    prove that no message is lost untold  (SECONDS=600)'
 	@echo 'make build   compile the core again'
 	@echo 'make hostile attack a live server and client at full strength'
 	@echo 'make soak    half an hour of churn, with a plot in build/soak.png'
@@ -56,11 +57,17 @@ test: $(TESTED) $(NODE_PEER)
 	@.venv/$(OLDEST)/bin/python tools/matrix.py --tests='$(TESTS)' $(if $(filter off,$(COVERAGE)),--no-coverage) \
 		$(foreach version,$(VERSIONS),$(version)=.venv/$(version)=$(call build_of,$(version)))
 
+# Faults of all kinds while clients come and go; SECONDS for each kind of Redis.
+SECONDS := 600
+loss: .venv/$(NEWEST)/.built-$(call build_of,$(NEWEST))
+	@.venv/$(NEWEST)/bin/python -m tests.loss --seconds $(SECONDS)
+	@.venv/$(NEWEST)/bin/python -m tests.loss --seconds $(SECONDS) --redis watched
+
 check: .venv/check/.ready .venv/$(OLDEST)/.built-$(call build_of,$(OLDEST))
 	.venv/check/bin/ruff check
 	.venv/check/bin/ruff format --check
 	.venv/check/bin/mypy
-	.venv/check/bin/pyright --project pyproject.toml
+	.venv/check/bin/pyright --project pyproject.toml --pythonpath .venv/check/bin/python
 	.venv/check/bin/python tools/typed.py .venv/$(OLDEST)
 	.venv/$(OLDEST)/bin/python -m pytest -q tests/test_architecture.py
 

@@ -44,7 +44,7 @@ nitpick_ignore_regex = [
         "py:.*",
         (
             r"(asyncio|collections|concurrent|http|ipaddress|logging|os|re|socket|ssl|ssl_module"
-            r"|threading|typing|uuid|zlib)\..*"
+            r"|threading|time|typing|uuid|zlib)\..*"
         ),
     ),
     ("py:.*", r"_(asyncio|socket|ssl|thread|weakref)\..*"),
@@ -59,6 +59,15 @@ nitpick_ignore_regex = [
             r"|SupportsKeysAndGetItem|TokenHolder)"
         ),
     ),
+    # What hubs and brokers say to each other, and types with names of their own.
+    (
+        "py:class",
+        (
+            r"(.*\.)?(Broker|Envelope|FanOutConnection|Feed|OnGap|OnPresence|Registry"
+            r"|Settings)"
+        ),
+    ),
+    ("py:class", r"Literal\['close'|'join'|'leave'|Callable\[\[\]"),
 ]
 
 # Rooms have classes of the same names, which signatures do not tell apart.

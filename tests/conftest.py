@@ -56,6 +56,7 @@ PROGRAMS = {
     "node": ("node", "nodejs"),
     "npm": ("npm",),
     "tmux": ("tmux",),
+    "redis-server": ("redis-server", "valkey-server"),
 }
 
 
@@ -203,6 +204,14 @@ def npm() -> str:
     Return the path of Node's package manager.
     """
     return find_program("npm")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> str:
+    """
+    Return the path of a Redis or Valkey server.
+    """
+    return find_program("redis-server")
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,7 @@ COVERAGE = {
     "src/socketeer/cli/*": 95,
     "src/socketeer/sync/*": 95,
     "src/socketeer/trio/*": 95,
+    "src/socketeer/pubsub/*": 95,
     "src/socketeer/_core/aio/*": 98,
     "src/socketeer/*.py,src/socketeer/_core/*.py,src/socketeer/extensions/*": 100,
 }

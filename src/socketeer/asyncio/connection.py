@@ -35,7 +35,7 @@ from ._cellar import (
 from .attributes import Attributes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from types import TracebackType
 
     from ..typing import BytesLike, Data
@@ -319,6 +319,18 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         await drain(link)
 
     # Fan-out.
+
+    prepare = staticmethod(prepare)
+
+    @property
+    def fan_out(self) -> Callable[[PreparedMessage, int, str], bool]:
+        """
+        :meth:`send_prepared` as a bare function, for loops over many connections.
+
+        Its arguments are the message, ``max_backlog`` with -1 for any number, and
+        ``on_overflow``, which is not checked.
+        """
+        return self._link.send_prepared
 
     def send_prepared(
         self,

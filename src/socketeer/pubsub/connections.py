@@ -1,0 +1,62 @@
+"""
+What a hub needs of a connection: the part of the public interface that it uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..typing import BytesLike, Data
+
+__all__ = ["OPEN", "FanOutConnection", "Prepared", "Send"]
+
+OPEN = 1
+
+# A message framed once; made by a connection, opaque to everybody else.
+Prepared = Any
+
+# Sends a prepared message without waiting; arguments are the message, the most
+# bytes that may wait already (-1 for any) and what happens above that. Tells
+# whether the message was sent or is waiting.
+Send = Callable[[Prepared, int, str], bool]
+
+
+class FanOutConnection(Protocol):
+    """
+    A connection that can be attached to a hub, such as those of
+    :mod:`socketeer.asyncio`.
+    """
+
+    @staticmethod
+    def prepare(message: Data | BytesLike, *, text: bool | None = None) -> Prepared:
+        """
+        Frame a message once, for any number of connections.
+        """
+        ...
+
+    @property
+    def state(self) -> int:
+        """
+        State of the connection; 1 is OPEN.
+        """
+        ...
+
+    @property
+    def fan_out(self) -> Send:
+        """
+        Return what sends prepared messages.
+        """
+        ...
+
+    async def wait_drained(self) -> None:
+        """
+        Wait until the peer has caught up.
+        """
+        ...
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """
+        Close the connection.
+        """
+        ...

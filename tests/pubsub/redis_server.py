@@ -1,0 +1,133 @@
+"""
+A real Redis for tests: on a free port or a socket, killed and started as needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+__all__ = ["RedisServer", "free_port"]
+
+# Seconds for a server to answer.
+PATIENCE = 10
+
+
+def free_port():
+    """
+    Return a port that nobody listens on, with room for that of a cluster's bus, ten
+    thousand above it.
+    """
+    while True:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+        if port < 55_536:
+            return port
+
+
+class RedisServer:
+    """
+    A server with a folder of its own.
+
+    Args:
+        program: The path of redis-server.
+        options: Lines of its configuration, as words.
+
+    Attributes:
+        port: Where it listens on 127.0.0.1.
+        url: Its address.
+        folder: Where its files are.
+    """
+
+    def __init__(self, program, *options):
+        self._program = program
+        self._options = options
+        self._process = None
+        self.folder = Path(tempfile.mkdtemp(prefix="redis-"))
+        self.port = free_port()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def start(self):
+        """
+        Start the server; return when it answers.
+        """
+        command = [self._program, "--port", str(self.port), "--dir", str(self.folder)]
+        command += ["--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"]
+        command += ["--logfile", "log", *self._options]
+        self._run(command)
+
+    def start_sentinel(self, configuration):
+        """
+        Start as a sentinel; return when it answers.
+        """
+        command = [self._program, str(configuration), "--sentinel", "--port"]
+        command += [str(self.port), "--dir", str(self.folder), "--logfile", "log"]
+        self._run(command)
+
+    def _run(self, command):
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        end = time.monotonic() + PATIENCE
+        while not self.answers():
+            if time.monotonic() > end or self._process.poll() is not None:
+                raise RuntimeError((self.folder / "log").read_text("utf-8"))
+            time.sleep(0.01)
+
+    def answers(self):
+        """
+        Tell whether the server is ready.
+        """
+        with contextlib.suppress(OSError):
+            return b"LOADING" not in self.say(b"PING")
+        return False
+
+    def say(self, line):
+        """
+        Send an inline command; return the beginning of the answer.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), 1) as sock:
+            sock.sendall(line + b"\r\n")
+            return sock.recv(65536)
+
+    def kill(self, number=signal.SIGKILL):
+        """
+        End the process the hard way.
+        """
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(PATIENCE)
+            self._process = None
+
+    def pause(self):
+        """
+        Suspend the process.
+        """
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        """
+        Let the process go on.
+        """
+        self._process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        """
+        End the process, remove its files.
+        """
+        if self._process is not None:
+            self.resume()
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,190 @@
+"""
+Presence: who is there, in any process, without flapping.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from socketeer.pubsub import Member, MemoryStore
+from tests.pubsub.harness import Clock, FakeConnection, epochs, hub_with, settle
+
+pytestmark = pytest.mark.anyio
+
+
+@contextlib.asynccontextmanager
+async def here(hub, user, info=None, topic="room"):
+    """
+    Be there, with one more connection.
+    """
+    connection = FakeConnection()
+    async with hub.attach(connection, user, info) as session:
+        await session.subscribe(topic)
+        yield connection
+
+
+def heard(events):
+    """
+    Return the events as short texts, and forget them.
+    """
+    texts = [f"{event.kind} {event.user}" for event in events]
+    events.clear()
+    return texts
+
+
+@contextlib.asynccontextmanager
+async def processes(count):
+    """
+    Run several hubs over one broker; yield them with what each heard.
+    """
+    clock = Clock()
+    store = MemoryStore(clock=clock, epochs=epochs())
+    async with contextlib.AsyncExitStack() as stack:
+        found = []
+        for _ in range(count):
+            hub = await stack.enter_async_context(hub_with(store, clock=clock))
+            events = []
+            hub.topic("room", presence=True, on_presence=events.append)
+            found.append((hub, events))
+        yield clock, found
+
+
+async def test_members_are_the_users_of_a_topic():
+    """
+    Once each, however many connections they have, with their info; anonymous
+    connections do not count, nor do other topics.
+    """
+    async with hub_with() as hub:
+        hub.topic("room", presence=True)
+        async with (
+            here(hub, "bob", {"age": 3}),
+            here(hub, "ada"),
+            here(hub, "ada", "newest"),
+            here(hub, None),
+            here(hub, "eve", topic="elsewhere"),
+        ):
+            expected = [Member("ada", "newest"), Member("bob", {"age": 3})]
+            assert expected == await hub.members("room")
+            assert [] == await hub.members("elsewhere")
+            assert ["ada", "bob", "eve"] == [m.user for m in await hub.users()]
+
+
+async def test_leaving_takes_some_time():
+    """
+    A user who comes back within the grace never left; another one leaves then.
+    """
+    async with processes(1) as (clock, [(hub, events)]):
+        async with here(hub, "bob"):
+            async with here(hub, "ada"):
+                assert ["join bob", "join ada"] == heard(events)
+            clock.now += 14
+            await hub.keep_house()
+            assert 2 == len(await hub.members("room"))
+            async with here(hub, "ada"):
+                clock.now += 14
+                await hub.keep_house()
+            assert [] == heard(events)
+            clock.now += 16
+            await hub.keep_house()
+
+            assert ["leave ada"] == heard(events)
+            assert ["bob"] == [m.user for m in await hub.members("room")]
+            assert ["bob"] == [m.user for m in await hub.users()]
+
+
+async def test_the_last_connection_counts():
+    """
+    Of several connections, in several processes.
+    """
+    async with processes(2) as (clock, [(one, events), (two, others)]):
+        async with here(one, "bob"), here(two, "bob"):
+            async with here(one, "ada"):
+                async with here(one, "ada"), here(two, "ada"):
+                    assert ["join bob", "join ada"] == heard(events)
+                    assert ["join ada"] == heard(others)
+                clock.now += 20
+                await one.keep_house()
+                await two.keep_house()
+                assert [] == heard(events) + heard(others)
+            clock.now += 20
+            await one.keep_house()
+            await two.keep_house()
+
+            assert ["leave ada"] == heard(events)
+            assert ["leave ada"] == heard(others)
+
+
+async def test_a_process_that_stops_takes_its_users_with_it():
+    """
+    The others hear of it.
+    """
+    async with processes(1) as (clock, [(hub, events)]):
+        async with here(hub, "bob"):
+            async with hub_with(hub.test_store, clock=clock) as other:
+                other.topic("room", presence=True)
+                async with here(other, "ada"), here(other, "bob"):
+                    assert ["join bob", "join ada"] == heard(events)
+            assert ["leave ada"] == heard(events)
+            assert ["bob"] == [m.user for m in await hub.members("room")]
+
+
+async def test_subscribers_are_told_what_on_presence_returns(caplog):
+    """
+    Also the one who joins; an exception is logged, and does not matter otherwise.
+    """
+
+    def on_presence(event):
+        if event.user == "eve":
+            raise RuntimeError("not her")
+        return f"{event.kind} {event.user} {event.info}"
+
+    async with hub_with() as hub:
+        hub.topic("room", presence=True, on_presence=on_presence)
+        async with here(hub, "ada", 1) as ada:
+            async with here(hub, "bob", 2) as bob, here(hub, "eve"):
+                pass
+            hub.test_clock.now += 20
+            await hub.keep_house()
+
+            assert ["join ada 1", "join bob 2", "leave bob 2"] == ada.take()
+            assert ["join bob 2"] == bob.take()
+            assert "not her" in caplog.text
+
+
+async def test_after_an_outage_presence_is_compared():
+    """
+    Who came and went meanwhile is told late, and nothing twice.
+    """
+    async with processes(2) as (clock, [(one, events), (two, _)]):
+        async with here(one, "bob"), contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(here(two, "ada"))
+            assert ["join bob", "join ada"] == heard(events)
+            one.test_broker.fate = "lose"
+            await stack.aclose()
+            clock.now += 20
+            await two.keep_house()
+            async with here(two, "eve"):
+                one.test_broker.fate = "deliver"
+                one.resumed()
+                await settle()
+
+                assert ["leave ada", "join eve"] == heard(events)
+
+
+async def test_who_was_forgotten_enters_again():
+    """
+    A process that was suspended for longer than its lease says who is there.
+    """
+    async with processes(2) as (_, [(one, events), (two, _)]):
+        async with here(one, "bob"), here(two, "ada"):
+            one.nodes_changed(frozenset({one.test_broker.node}))
+            for place in ("topic:room", "all"):
+                await two.test_broker.leave(place, "ada")
+            assert ["join bob", "join ada", "leave ada"] == heard(events)
+            two.forgotten()
+            await settle()
+
+            assert ["join ada"] == heard(events)
+            assert ["ada", "bob"] == [m.user for m in await one.members("room")]
