@@ -258,7 +258,7 @@ class connect:  # noqa: N801 - the field's interface
             older.extra_headers or additional_headers
         )
         self.user_agent_header = user_agent_header
-        self.proxy = proxy
+        self.proxy: str | Literal[True] | None = proxy
         self.process_exception = process_exception
         self.reconnect_delays = reconnect_delays
         self.open_timeout = open_timeout

@@ -72,7 +72,8 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         close_timeout: float | None = 10,
         max_queue: int | tuple[int | None, int | None] | None = 16,
     ) -> None:
-        link = self._link = Link(sock, protocol, self.recv_bufsize)
+        link = Link(sock, protocol, self.recv_bufsize)
+        self._link = link  # pyright: ignore[reportIncompatibleVariableOverride] # as above
         self._take = functools.partial(_take, link, None)
         self.socket = sock
         self._protocol = protocol

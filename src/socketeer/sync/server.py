@@ -58,7 +58,8 @@ class ServerConnection(Connection):
     username: str
     handler: Callable[..., object]
     handler_kwargs: dict[str, Any]
-    protocol: ServerProtocol
+    # Of the server's kind.
+    protocol: ServerProtocol  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(
         self,
