@@ -43,8 +43,8 @@ nitpick_ignore_regex = [
     (
         "py:.*",
         (
-            r"(asyncio|collections|concurrent|http|ipaddress|logging|os|re|socket|ssl|ssl_module"
-            r"|threading|time|typing|uuid|zlib)\..*"
+            r"(asyncio|collections|concurrent|hmac|http|ipaddress|logging|os|re|socket|ssl"
+            r"|ssl_module|threading|time|typing|uuid|zlib)\..*"
         ),
     ),
     ("py:.*", r"_(asyncio|socket|ssl|thread|weakref)\..*"),
