@@ -55,6 +55,7 @@ PROGRAMS = {
     "nginx": ("nginx", "/usr/sbin/nginx"),
     "node": ("node", "nodejs"),
     "npm": ("npm",),
+    "tinyproxy": ("tinyproxy",),
     "tmux": ("tmux",),
     "redis-server": ("redis-server", "valkey-server"),
 }

@@ -42,6 +42,9 @@ ONCE_PER_BUILD = (
     "tests/test_docs.py",
 )
 
+# Run where both Python and build differ: what stands on the core and on asyncio.
+TWICE = ("tests/loss", "tests/pubsub", "tests/sync", "tests/trio")
+
 # Smallest coverage, in per cent, of statements and branches in these files. The
 # adapter between the core and asyncio is a part of the room that is compiled.
 COVERAGE = {
@@ -65,6 +68,7 @@ class Cell(NamedTuple):
         build: ``"pure"`` or ``"fast"``.
         is_first: Whether this is the cell that runs everything.
         is_oldest: Whether this is the oldest Python.
+        is_newest: Whether this is the newest Python.
     """
 
     version: str
@@ -72,6 +76,7 @@ class Cell(NamedTuple):
     build: str
     is_first: bool
     is_oldest: bool
+    is_newest: bool
 
     @property
     def name(self) -> str:
@@ -90,7 +95,10 @@ def cells(pythons: list[str]) -> list[Cell]:
         version, environment, build = python.split("=")
         for core in ["pure", "fast"] if build == "compiled" else ["pure"]:
             is_first = index == 0 and core == "pure"
-            found.append(Cell(version, Path(environment), core, is_first, index == 0))
+            is_oldest, is_newest = index == 0, index == len(pythons) - 1
+            found.append(
+                Cell(version, Path(environment), core, is_first, is_oldest, is_newest)
+            )
     return found
 
 
@@ -105,6 +113,8 @@ def left_to_others(cell: Cell) -> list[str]:
         ignored += ONCE_PER_PYTHON
     if not cell.is_oldest:
         ignored += ONCE_PER_BUILD
+    if not (cell.is_first or (cell.build != "pure" and cell.is_newest)):
+        ignored += TWICE
     return [f"--ignore={path}" for path in ignored]
 
 
@@ -118,7 +128,9 @@ def run_cell(cell: Cell, arguments: list[str], measure: bool) -> int:
         command += ["-m", "coverage", "run"]
     # Tests that were asked for run everywhere; otherwise each file runs on one of
     # the processors.
-    everything = ["-n", "auto", "--dist", "loadfile", *left_to_others(cell)]
+    # Many tests wait for programs and sockets: one worker more than processors.
+    workers = str((os.cpu_count() or 1) + 1)
+    everything = ["-n", workers, "--dist", "loadfile", *left_to_others(cell)]
     command += ["-m", "pytest", *(arguments or everything)]
     report = REPORTS / f"{cell.name}.json"
     report.unlink(missing_ok=True)
