@@ -4,6 +4,7 @@ Our transport for stream sockets, on TCP, with a member that takes notes.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 
@@ -219,15 +220,21 @@ def fill(setting):
     Fill the kernel, so that a whole frame waits.
     """
     sock = setting.transport.get_extra_info("socket")
-    refused = 0
     with socket.fromfd(setting.fd, sock.family, sock.type) as same:
         # What the kernel hands over in the meantime makes room once more.
-        while refused < 5:
-            try:
-                same.send(bytes(65_536))
-            except BlockingIOError:
-                refused += 1
-                time.sleep(0.001)
+        while send_all_it_takes(same):
+            time.sleep(0.03)
+
+
+def send_all_it_takes(sock):
+    """
+    Return how many bytes a socket took before it was full.
+    """
+    size = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            size += sock.send(bytes(65_536))
+    return size
 
 
 async def test_dropping_everything(setting):
