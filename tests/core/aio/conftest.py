@@ -4,9 +4,10 @@ What tests of transports begin with.
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from tests.asyncio.harness import settle
 from tests.core.aio.setting import Setting
 
 
@@ -14,6 +15,17 @@ from tests.core.aio.setting import Setting
 async def setting(core):
     setting = Setting(core)
     yield setting
-    setting.transport.abort()
-    setting.peer.close()
-    await settle()
+    await setting.tear_down()
+
+
+@pytest.fixture
+async def local_setting(core):
+    """
+    With Unix sockets, whose kernel holds what it holds and makes no room by itself.
+    """
+    pair = socket.socketpair()
+    for sock in pair:
+        sock.setblocking(False)
+    setting = Setting(core, pair=pair)
+    yield setting
+    await setting.tear_down()

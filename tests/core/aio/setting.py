@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from tests.asyncio.harness import wait_until
+from tests.asyncio.harness import settle, wait_until
 from tests.core.aio.ends import member_class, socket_pair
 
 LARGE = 2_000_000  # bytes; more than the kernel holds
@@ -22,9 +22,9 @@ class Setting:
     A transport that reads and writes, and the socket at the other end.
     """
 
-    def __init__(self, core, high=65_536, low=16_384):
+    def __init__(self, core, high=65_536, low=16_384, pair=None):
         self.member = member_class(core)()
-        sock, self.peer = socket_pair()
+        sock, self.peer = pair or socket_pair()
         self.fd = sock.fileno()
         self.transport = core.aio.transport.SocketTransport(
             core.aio.turn.turn_of(asyncio.get_running_loop()),
@@ -55,3 +55,11 @@ class Setting:
         """
         await wait_until(lambda: self.member.is_lost)
         return self.member.events
+
+    async def tear_down(self):
+        """
+        Close both ends.
+        """
+        self.transport.abort()
+        self.peer.close()
+        await settle()
