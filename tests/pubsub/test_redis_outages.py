@@ -51,6 +51,7 @@ async def test_while_redis_is_away(mortal, prefix, caplog):
             await session.subscribe("kept")
             await session.subscribe("flown")
             await hub.publish("kept", "1")
+            await until(lambda: connection.got)
             mortal.kill()
             with pytest.raises(BrokerUnavailable, match="Redis is away"):
                 await hub.publish("kept", "2")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from socketeer.auth import MAX_TOKEN_SIZE, TokenSearch
+from socketeer.auth import MAX_TOKEN_SIZE, BasicAuthentication, TokenSearch
 from socketeer.datastructures import Headers
 from socketeer.http11 import Request
 from socketeer.protocol import CONNECTING, OPEN
@@ -185,3 +185,12 @@ def test_waits_for_a_message_where_there_can_be_one(timeout, state, waits):
     Not during the opening handshake, and not without a deadline.
     """
     assert waits is TokenSearch(None, timeout).waits(state)
+
+
+@pytest.mark.parametrize("credentials", [42, [("ada",)], [("ada", b"secret")]])
+def test_what_is_no_credentials(credentials):
+    """
+    It is said when the hook is made, not when somebody connects.
+    """
+    with pytest.raises(TypeError, match="invalid credentials argument"):
+        BasicAuthentication("", credentials, None)

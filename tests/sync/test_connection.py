@@ -4,6 +4,7 @@ Messages, fragments and pings on threads.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
@@ -385,3 +386,15 @@ def test_attributes():
         assert 1 == len({client, client})
         with pytest.raises(AttributeError):
             _ = client.nothing
+
+
+def test_the_logger_can_be_replaced():
+    """
+    What is logged of the connection goes there.
+    """
+    own = logging.getLogger("tests.own")
+    with pair() as (client, _):
+        assert "socketeer.client" == client.logger.logger.name
+        client.logger = own
+        assert own is client.logger
+        assert own is client.protocol.logger

@@ -1,0 +1,39 @@
+"""
+Unix sockets, as all rooms bind them.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from socketeer._sockets import bind_unix
+
+pytestmark = pytest.mark.ours
+
+
+def test_a_socket_left_over_is_removed(tmp_path):
+    """
+    A file of another kind is not.
+    """
+    path = tmp_path / "socket"
+    bind_unix(path).close()
+    with bind_unix(path) as sock:
+        assert str(path) == sock.getsockname()
+
+    path = tmp_path / "file"
+    path.write_text("precious")
+    with pytest.raises(OSError, match="is already in use") as raised:
+        bind_unix(path)
+    assert errno.EADDRINUSE == raised.value.errno
+    assert "precious" == path.read_text()
+
+
+@pytest.mark.parametrize("name", ["x" * 200, "no/such/folder", "\ud800"])
+def test_a_path_that_cannot_be_bound(tmp_path, name):
+    """
+    The error of the system comes through, and no socket is left.
+    """
+    with pytest.raises((OSError, UnicodeEncodeError)):
+        bind_unix(f"{tmp_path}/{name}")
