@@ -51,7 +51,6 @@ import inspect
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -59,6 +58,8 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,16 +180,6 @@ class Program:
             raise AssertionError(
                 f"{self.name} did not end; it printed:\n{self.output()}"
             ) from None
-
-
-def free_port() -> int:
-    """
-    Return a port of the loopback interface that nobody listens on.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Page:

@@ -17,6 +17,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -179,8 +181,7 @@ class Proxies:
         output = self._folder / f"{kind}.log"
         # Somebody else may take the port before the proxy does.
         for _ in range(3):
-            with socket.create_server(("127.0.0.1", 0)) as listener:
-                port = listener.getsockname()[1]
+            port = free_port()
             with output.open("wb") as stream:
                 process = subprocess.Popen(
                     [sys.executable, "-c", _KEEPER, *self._command(kind, port)],

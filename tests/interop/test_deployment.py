@@ -15,7 +15,8 @@ from socketeer.asyncio.client import connect
 from socketeer.asyncio.server import serve
 from socketeer.exceptions import InvalidStatus
 from tests.conftest import find_program
-from tests.pages import free_port, parts
+from tests.pages import parts
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 

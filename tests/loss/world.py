@@ -18,7 +18,8 @@ from socketeer.exceptions import WebSocketException
 from socketeer.pubsub import BrokerUnavailable, Publisher
 from tests.loss.checking import Follower
 from tests.loss.server import topics
-from tests.pubsub.redis_server import RedisServer, free_port
+from tests.ports import free_port
+from tests.pubsub.redis_server import RedisServer
 
 __all__ = ["World"]
 

@@ -13,23 +13,15 @@ import tempfile
 import time
 from pathlib import Path
 
-__all__ = ["RedisServer", "free_port"]
+from tests.ports import free_port
+
+__all__ = ["RedisServer"]
 
 # Seconds for a server to answer.
 PATIENCE = 10
 
-
-def free_port():
-    """
-    Return a port that nobody listens on, with room for that of a cluster's bus, ten
-    thousand above it.
-    """
-    while True:
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
-        if port < 55_536:
-            return port
+# With room for that of a cluster's bus, ten thousand above it.
+_HIGHEST_PORT = 22_500
 
 
 class RedisServer:
@@ -51,7 +43,7 @@ class RedisServer:
         self._options = options
         self._process = None
         self.folder = Path(tempfile.mkdtemp(prefix="redis-"))
-        self.port = free_port()
+        self.port = free_port(_HIGHEST_PORT)
 
     @property
     def url(self):

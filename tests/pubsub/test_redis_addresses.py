@@ -13,9 +13,10 @@ import trustme
 from socketeer.pubsub import Hub, SyncPublisher
 from socketeer.pubsub.brokers.redis import RedisBroker
 from socketeer.pubsub.brokers.redis_addresses import SentinelAddress
+from tests.ports import free_port
 from tests.pubsub.harness import FakeConnection
 from tests.pubsub.over_redis import until
-from tests.pubsub.redis_server import RedisServer, free_port
+from tests.pubsub.redis_server import RedisServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.ours]
 

@@ -12,9 +12,10 @@ import pytest
 
 from socketeer.pubsub import BrokerUnavailable, Hub, SyncPublisher
 from socketeer.pubsub.brokers.redis import RedisBroker
+from tests.ports import free_port
 from tests.pubsub.harness import FakeConnection
 from tests.pubsub.over_redis import HANG, hubs, until
-from tests.pubsub.redis_server import RedisServer, free_port
+from tests.pubsub.redis_server import RedisServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.ours]
 

@@ -209,16 +209,16 @@ class Server:
             thread = threading.Thread(
                 target=self._serve, args=(opening, sock), daemon=True
             )
+            try:
+                # Under the lock: whoever waits for threads finds them running.
+                thread.start()
+            except RuntimeError as exc:
+                # Out of threads.
+                self.logger.warning("cannot serve a connection: %s", exc)
+                sock.close()
+                return
             self._openings.add(opening)
             self._threads.add(thread)
-        try:
-            thread.start()
-        except RuntimeError as exc:
-            # Out of threads.
-            self.logger.warning("cannot serve a connection: %s", exc)
-            self._openings.discard(opening)
-            self._threads.discard(thread)
-            sock.close()
 
     def _serve(self, opening: ServerOpening, sock: socket.socket) -> None:
         """
