@@ -37,3 +37,11 @@ def test_a_path_that_cannot_be_bound(tmp_path, name):
     """
     with pytest.raises((OSError, UnicodeEncodeError)):
         bind_unix(f"{tmp_path}/{name}")
+
+
+def test_a_name_that_cannot_be_encoded():
+    """
+    In the abstract namespace, the socket itself finds out.
+    """
+    with pytest.raises(UnicodeEncodeError):
+        bind_unix("\0\ud800")

@@ -324,3 +324,47 @@ def test_an_address_that_cannot_be_used():
     """
     with serving() as server, pytest.raises(OSError, match="assign"):
         connecting(server, source_address=("192.0.2.1", 0))
+
+
+def test_a_unix_socket_that_is_not_there(tmp_path):
+    """
+    The error of the system comes through.
+    """
+    with pytest.raises(FileNotFoundError):
+        client_module.unix_connect(tmp_path / "none")
+    with (
+        socket.socket() as sock,
+        pytest.raises(ValueError, match="path is incompatible with sock"),
+    ):
+        client_module.unix_connect(tmp_path / "none", sock=sock)
+    with pytest.raises(ValueError, match="missing path argument"):
+        client_module.unix_connect()
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        # Documentation has it (RFC 5737), no machine: it cannot be bound here.
+        ({"source_address": ("192.0.2.1", 0)}, OSError),
+        ({"timeout": 0.05}, TimeoutError),
+    ],
+)
+def test_how_the_server_is_dialled(options, error):
+    """
+    Options of ``socket.create_connection()`` are obeyed.
+    """
+    # Nobody answers here: the queue of those who wait to be accepted is full.
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        host, port = listener.getsockname()
+        waiting = []
+        try:
+            for _ in range(8):
+                sock = socket.socket()
+                sock.setblocking(False)
+                sock.connect_ex((host, port))
+                waiting.append(sock)
+            with pytest.raises(error):
+                client_module.connect(f"ws://{host}:{port}", proxy=None, **options)
+        finally:
+            for sock in waiting:
+                sock.close()

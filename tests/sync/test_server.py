@@ -572,3 +572,24 @@ def test_nothing_can_be_accepted(caplog, monkeypatch):
     server.shutdown()
 
     assert "cannot accept connections for 0 s: Too many open files" in caplog.text
+
+
+def test_no_more_threads(monkeypatch, caplog):
+    """
+    The connection is closed, and the server goes on.
+    """
+
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    with serving() as server:
+        monkeypatch.setattr(threading.Thread, "start", start)
+        with socket.create_connection(server.socket.getsockname()) as sock:
+            sock.settimeout(TIMEOUT)
+            assert b"" == sock.recv(1)
+        monkeypatch.undo()
+        with connecting(server) as client:
+            client.send("Hello")
+            assert "Hello" == client.recv(TIMEOUT)
+
+    assert "cannot serve a connection: can't start new thread" in caplog.text
