@@ -17,6 +17,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+import pytest
+
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     import trustme
 
-__all__ = ["KINDS", "Proxies"]
+__all__ = ["KINDS", "WAYS", "Proxies"]
 
 # What is asked for where a proxy wants to know its users.
 USER, PASSWORD = "ada", "love.lace"
@@ -59,6 +61,13 @@ KINDS = {
     "danted": Kind("danted", ("socks4", "socks5", "socks5h")),
     "tiny-proxy": Kind("python", ("socks4a",)),
 }
+
+# Each kind, by each of its schemes.
+WAYS = [
+    pytest.param(name, scheme, id=f"{scheme} by {name}")
+    for name, kind in KINDS.items()
+    for scheme in kind.schemes
+]
 
 # Starts a program, and ends it with its group when the tests end, however they do:
 # then standard input ends.

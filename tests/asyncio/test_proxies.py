@@ -16,16 +16,10 @@ import pytest
 from tests.asyncio import exchange
 from tests.asyncio.exchange import connecting, echo, serving
 from tests.asyncio.raw import RawListener
-from tests.proxies import KINDS
+from tests.proxies import KINDS, WAYS
 from tests.under_test import OURS, lib
 
 pytestmark = pytest.mark.anyio
-
-WAYS = [
-    pytest.param(name, scheme, id=f"{scheme} by {name}")
-    for name, kind in KINDS.items()
-    for scheme in kind.schemes
-]
 
 MESSAGES = ["hello", b"\x00\xff", "x" * 300_000, ""]
 

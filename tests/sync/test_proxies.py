@@ -10,14 +10,8 @@ import pytest
 
 from socketeer.exceptions import InvalidProxyStatus, ProxyError
 from socketeer.sync.client import connect
-from tests.proxies import KINDS
+from tests.proxies import WAYS
 from tests.sync.harness import echo, serving
-
-WAYS = [
-    pytest.param(name, scheme, id=f"{scheme} by {name}")
-    for name, kind in KINDS.items()
-    for scheme in kind.schemes
-]
 
 
 @pytest.fixture(autouse=True)

@@ -13,16 +13,10 @@ import trio
 from socketeer.exceptions import InvalidProxy, InvalidProxyStatus, ProxyError
 from socketeer.trio.client import connect
 from socketeer.trio.server import serve
-from tests.proxies import KINDS
+from tests.proxies import WAYS
 
 # Proxies have names to look up, and are other processes.
 pytestmark = pytest.mark.usefixtures("real_clock")
-
-WAYS = [
-    pytest.param(name, scheme, id=f"{scheme} by {name}")
-    for name, kind in KINDS.items()
-    for scheme in kind.schemes
-]
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import logging
 import math
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -14,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import trio
 
+from .._connecting import prepare_protocol
 from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS, follow_redirect
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import SecurityError
-from ..extensions.permessage_deflate import enable_client_permessage_deflate
-from ..headers import validate_subprotocols
 from ..http11 import USER_AGENT, Response
 from ..protocol import CONNECTING, OPEN
 from ..uri import parse_uri
@@ -230,12 +228,14 @@ class connect:  # noqa: N801 - the field's interface
         create_connection: Callable[..., ClientConnection] | None = None,
         **kwargs: Any,
     ) -> None:
-        if subprotocols is not None:
-            validate_subprotocols(subprotocols)
-        if compression == "deflate":
-            extensions = enable_client_permessage_deflate(extensions)
-        elif compression is not None:
-            raise ValueError(f"unsupported compression: {compression}")
+        self._protocol_arguments = prepare_protocol(
+            origin=origin,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            compression=compression,
+            max_size=max_size,
+            logger=logger,
+        )
         self.uri = uri
         if not parse_uri(uri).secure and ssl is not None:
             raise ValueError("ssl argument is incompatible with a ws:// URI")
@@ -244,7 +244,7 @@ class connect:  # noqa: N801 - the field's interface
         self.process_exception = process_exception
         self.open_timeout = open_timeout
         self.reconnect_delays = reconnect_delays
-        self.logger: LoggerLike = logger or logging.getLogger("socketeer.client")
+        self.logger: LoggerLike = self._protocol_arguments["logger"]
         path = kwargs.pop("path", None)
         self._way = Way(
             stream,
@@ -258,13 +258,6 @@ class connect:  # noqa: N801 - the field's interface
             user_agent_header,
         )
         self._create_connection = create_connection or ClientConnection
-        self._protocol_arguments: dict[str, Any] = {
-            "origin": origin,
-            "extensions": extensions,
-            "subprotocols": subprotocols,
-            "max_size": max_size,
-            "logger": self.logger,
-        }
         self._connection_arguments: dict[str, Any] = {
             "ping_interval": ping_interval,
             "ping_timeout": ping_timeout,

@@ -7,12 +7,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Mapping
 
+from ...utils import encode_text, encoder
 from .waiter import new_waiter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator
-    from typing import Any
+    from collections.abc import AsyncIterator, Generator
 
     from .link import Link
     from .waiter import Waiter
@@ -112,15 +112,15 @@ async def send_fragments(
         first = await anext(items)
     except StopAsyncIteration:
         return
-    encode = _encoder(first, f"{kind} must contain bytes or str")
-    opcode = 1 if (encode is _encode_text if text is None else text) else 2
+    encode = encoder(first, f"{kind} must contain bytes or str")
+    opcode = 1 if (encode is encode_text if text is None else text) else 2
     await wait_until_sendable(link)
     link.fragmenting = link.turn.loop.create_future()
     try:
         await _send_fragment(link, opcode, encode(first), False, compress is not False)
         async for item in items:
             problem = f"{kind} must contain uniform types"
-            if _encoder(item, problem) is not encode:
+            if encoder(item, problem) is not encode:
                 raise TypeError(problem)
             await _send_fragment(link, 0, encode(item), False, compress is not False)
         await _send_fragment(link, 0, b"", True, compress is not False)
@@ -154,24 +154,3 @@ async def _iterate(items: Iterable[object]) -> AsyncIterator[object]:
     """
     for item in items:
         yield item
-
-
-def _encode_text(item: str) -> bytes:
-    """
-    Encode a fragment of text.
-    """
-    return item.encode()
-
-
-def _encoder(item: object, problem: str) -> Callable[[Any], bytes]:
-    """
-    Return what makes bytes of an item.
-
-    Raises:
-        TypeError: The item is neither str nor bytes-like.
-    """
-    if isinstance(item, str):
-        return _encode_text
-    if isinstance(item, (bytes, bytearray, memoryview)):
-        return bytes
-    raise TypeError(problem)
