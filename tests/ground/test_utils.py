@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import random
 import socket
 
 import pytest
@@ -176,6 +177,23 @@ def test_masks_all_kinds_of_bytes(data, mask):
 
     assert masked == b"PPP"
     assert type(masked) is bytes
+
+
+@pytest.mark.parametrize("size", [1023, 1024, 1025, 1026, 1027, 70_001])
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_masks_large_data(size, kind):
+    """
+    Whatever their size modulo 4, as the definition; what was given is not changed.
+    """
+    data = random.Random(size).randbytes(size)
+    given = kind(data)
+
+    masked = apply_mask(given, bytearray(b"\x00\x7f\x80\xff"))
+
+    key = b"\x00\x7f\x80\xff"
+    assert bytes(byte ^ key[i % 4] for i, byte in enumerate(data)) == masked
+    assert type(masked) is bytes
+    assert data == given
 
 
 @pytest.mark.parametrize("mask", [b"", b"123", b"12345"])
