@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import gc
+import sys
+import warnings
 
 import pytest
 
@@ -270,6 +272,37 @@ async def test_a_forgotten_await_warns(ends, method):
             gc.collect()
         expected = f"coroutine 'Connection.{method}' was never awaited"
         assert [expected] == [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("action", ["always", "error"])
+async def test_a_forgotten_await_hides_no_exception(ends, action, monkeypatch):
+    """
+    Not even if the warning is an error, which has nobody to go to.
+    """
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter(action)
+        with pytest.raises(ZeroDivisionError):
+            _ = [ends.connected.recv(), 1 // 0]
+        gc.collect()
+
+    messages = [str(warning.message) for warning in caught]
+    messages += [str(argument.exc_value) for argument in unraisable]
+    assert ["coroutine 'Connection.recv' was never awaited"] == messages
+
+
+async def test_only_kinds_without_attributes_share_slots(core):
+    """
+    The others have more to free than the base class.
+    """
+
+    class Kind(core.aio.awaitable.Awaitable):
+        __slots__ = ("attribute",)
+
+    with pytest.raises(TypeError, match=r"^Kind has attributes of its own$"):
+        core.aio.awaitable.share_slots(Kind)
 
 
 async def test_a_finished_one_does_not_warn(ends):

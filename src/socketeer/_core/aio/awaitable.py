@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any, Self
 
-__all__ = ["Awaitable"]
+__all__ = ["Awaitable", "share_slots"]
 
 _FRESH = 0
 _SUSPENDED = 1
@@ -175,3 +175,16 @@ class Awaitable:
                 RuntimeWarning,
                 stacklevel=2,
             )
+
+
+def share_slots(kind: type[Awaitable]) -> None:
+    """
+    Let objects of a kind be freed as quickly as their base class.
+
+    Only compiled classes need it.
+
+    Raises:
+        TypeError: The kind has attributes of its own.
+    """
+    if vars(kind).get("__slots__") != ():
+        raise TypeError(f"{kind.__name__} has attributes of its own")

@@ -182,12 +182,12 @@ class Link(Member):
             return
         self.hold_close = self.waiter is not None
         self.receive_data(data, size)
-        self.after_input()
+        if not self.turn.gathering:
+            self.after_input()
+        elif not self.postponed:
+            self.turn.postpone(self)
 
     def after_input(self) -> None:
-        """
-        Wake the task that waits for what arrived.
-        """
         if self.waiter is not None and self.has_items():
             if self._wake_receiver():
                 if self.hold_close:
@@ -326,7 +326,9 @@ class Link(Member):
         turn = self.turn
         corked = turn.corked
         if (
-            (corked is not None and corked.has_items()) or self._wrote_in == turn.number
+            (corked is not None and corked.has_items())
+            or self._wrote_in == turn.number
+            or (turn.gathering and (self.dirty or corked is self))
         ) and (self.outbox is None or self.outbox.size < _FULL):
             if not self.dirty:
                 self.dirty = True

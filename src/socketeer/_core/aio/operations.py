@@ -8,7 +8,7 @@ import asyncio.coroutines
 import inspect
 
 from ...exceptions import ConcurrencyError, ConnectionClosedOK
-from .awaitable import Awaitable
+from .awaitable import Awaitable, share_slots
 from .fragments import send_after, send_fragments
 from .link import Link
 from .method import method
@@ -338,6 +338,10 @@ def make_send(link: Link, message: object, text: object, compress: object) -> Se
     send.option = text
     send.extra = compress
     return send
+
+
+for _kind in (Receive, Anext, ReceiveFragment, Send):
+    share_slots(_kind)
 
 
 def _mark_for_asyncio(function: Any) -> None:

@@ -107,7 +107,12 @@ class SocketTransport(Wire):
         """
         Take the loop's call: there is something to read.
         """
-        self.read_once()
+        turn = self._turn
+        turn.in_callback = True
+        try:
+            self.read_once()
+        finally:
+            turn.in_callback = False
 
     def read_once(self) -> None:
         """
@@ -122,7 +127,7 @@ class SocketTransport(Wire):
         if size > 0:
             self._wrote = False
             self.take_in(turn.buffer, size)
-            if turn.stops_at_errors and not self._wrote and self._fd >= 0:
+            if turn.stops_at_errors and not self._writes_soon() and self._fd >= 0:
                 # libuv stops watching a socket that has an error, though there was
                 # something to read first. Nothing was written that told.
                 error = pending_error(self._sock, self._fd)
@@ -130,6 +135,14 @@ class SocketTransport(Wire):
                     self._read_rest(error)
         elif size == 0:
             self.take_eof()
+
+    def _writes_soon(self) -> bool:
+        """
+        Tell whether the socket was written to since the last read, or is about to be.
+        """
+        return self._wrote or (
+            self.member is not None and (self.member.dirty or self.member.postponed)
+        )
 
     def _read_rest(self, error: int) -> None:
         """

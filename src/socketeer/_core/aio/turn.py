@@ -8,6 +8,12 @@ the turn ends. While a task is being woken for messages of which some are still
 waiting for it (it is *corked*), it collects everything: the answers to one read
 leave in one write.
 
+When several connections have something to read in one iteration of the loop, and
+tasks answer quickly, turns are *gathered*: the loop reads from all of them, then
+wakes all their tasks, then writes for all. The same code runs many times in a row, and
+a peer on this machine is not woken for each single write. An answer waits for those
+of others no longer than half a millisecond; that of a lone connection does not wait.
+
 Kept here, once for each loop, are the receive buffer, spare outboxes and the
 deadlines of all connections, behind a single timer.
 """
@@ -21,6 +27,7 @@ from types import BuiltinFunctionType
 
 from ..limited import LimitedSession
 from ..outbox import Outbox
+from .clock import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +60,24 @@ _TOLERANCE = 0.001
 _LATE = 0.1
 _GRACE = 0.05
 
+# Turns are gathered if an iteration of the loop has at least so many, which take less
+# than so many seconds each. One iteration is looked at after so many turns.
+_CROWD = 4
+_QUICK = 0.00005
+_SPAN = 64
+
+# Which iteration is looked at: one that is far away, the one after this, the one that
+# begins with the next turn, this one.
+_LATER = 0
+_SOON = 1
+_NEXT = 2
+_NOW = 3
+
+# Connections that are read from before their tasks are woken, and for how long what
+# they answer may wait, in seconds.
+_MANY = 64
+_PATIENCE = 0.0005
+
 # Tells which task a loop runs. Before Python 3.12, asyncio's own function is an
 # interpreted one around this.
 _running_task = (
@@ -70,7 +95,7 @@ class Member(LimitedSession):
         dirty: Whether it is on the list of those that write when the turn ends.
     """
 
-    __slots__ = ("dirty",)
+    __slots__ = ("dirty", "postponed")
 
     def __init__(
         self,
@@ -84,6 +109,13 @@ class Member(LimitedSession):
             self, is_client, max_message_size, max_fragment_size, masking_keys, clock
         )
         self.dirty = False
+        self.postponed = False
+
+    def after_input(self) -> None:
+        """
+        Deal with what has been received.
+        """
+        raise NotImplementedError
 
     def flush(self) -> None:
         """
@@ -154,23 +186,33 @@ class Turn:
         number: Counts turns.
         budget: What is left for the running task.
         finished: A future that is done: tells a task to go on.
+        gathering: Whether tasks are woken when all connections have been read from.
+        in_callback: Whether the loop has called us, so that no task is running unless
+            somebody is corked.
         stops_at_errors: Whether the loop stops watching a socket that has an error,
             even if there is something to read first, as libuv does.
     """
 
     __slots__ = (
+        "_counted_from",
         "_deferred",
         "_dirty",
         "_ends_soon",
+        "_postponed",
+        "_sample",
         "_spare_count",
         "_spares",
         "_timer",
         "_timer_at",
         "_timetable",
+        "_turns",
+        "_write_at",
         "budget",
         "buffer",
         "corked",
         "finished",
+        "gathering",
+        "in_callback",
         "loop",
         "number",
         "stops_at_errors",
@@ -190,6 +232,16 @@ class Turn:
         self._spares: list[Any] = [None] * _MAX_SPARES
         self._spare_count = 0
         self._ends_soon = False
+        self.gathering = False
+        self.in_callback = False
+        self._postponed: list[Member] = []
+        # Turns since the loop looked whether to gather them.
+        self._turns = 0
+        # Whether the turns of an iteration are being counted, and since when.
+        self._sample = _LATER
+        self._counted_from = 0.0
+        # When the first of the gathered turns has waited for long enough.
+        self._write_at = _NEVER
         self._timetable: list[Deadline] = []
         self._timer: TimerHandle | None = None
         self._timer_at = _NEVER
@@ -235,6 +287,18 @@ class Turn:
         """
         End the turn: control is back in the loop.
         """
+        if self._postponed:
+            self.in_callback = True
+            try:
+                self.go_on()
+            except BaseException:
+                self._ends_soon = False
+                self.touch()
+                raise
+            finally:
+                self.in_callback = False
+            self.gathering = self.gathering and self._turns >= _CROWD
+            self._turns = 0
         self._ends_soon = False
         self.end()
 
@@ -247,9 +311,82 @@ class Turn:
         dirty = self._dirty
         if dirty:
             self._dirty = []
-            for member in dirty:
-                member.dirty = False
-                member.flush()
+            self._write_at = _NEVER
+            done = 0
+            try:
+                for member in dirty:
+                    done += 1
+                    member.dirty = False
+                    member.flush()
+            except BaseException:
+                # The others still write, soon.
+                self._dirty = dirty[done:] + self._dirty
+                self.touch()
+                raise
+
+    # Gathering.
+
+    def postpone(self, member: Member) -> None:
+        """
+        Let a member deal with its input when others have been read from, too.
+        """
+        member.postponed = True
+        self._postponed.append(member)
+        if len(self._postponed) < _MANY:
+            self.touch()
+        else:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """
+        Let members deal with the input that was postponed.
+        """
+        postponed = self._postponed
+        if postponed:
+            self._postponed = []
+            done = 0
+            try:
+                for member in postponed:
+                    done += 1
+                    member.postponed = False
+                    member.after_input()
+            except BaseException:
+                # A task may raise what ends the loop; which may run again.
+                self._postponed = postponed[done:] + self._postponed
+                self.touch()
+                raise
+
+    def _gather(self) -> None:
+        """
+        Begin the next turn; what was collected is written with what that collects.
+        """
+        self.number += 1
+        self.budget = _BUDGET
+        if self._dirty:
+            time = now()
+            if self._write_at == _NEVER:
+                self._write_at = time + _PATIENCE
+                self.touch()
+            elif time >= self._write_at:
+                # Those who take their time to answer do not wait for each other.
+                self.gathering = len(self._dirty) >= _CROWD
+                self._turns = 0
+                self.end()
+
+    def _look_out(self) -> None:
+        """
+        Count turns from the next one on: an iteration of the loop has ended.
+        """
+        self._sample = _NEXT
+
+    def _look_back(self) -> None:
+        """
+        Gather turns if an iteration of the loop had many, and short ones.
+        """
+        spent = now() - self._counted_from
+        self.gathering = self._turns >= _CROWD and spent < self._turns * _QUICK
+        self._turns = 0
+        self._sample = _LATER
 
     def spend(self, size: int) -> None:
         """
@@ -261,7 +398,9 @@ class Turn:
         """
         Tell whether a task can be run from here: none is running.
         """
-        return self.corked is None and _running_task(self.loop) is None
+        return self.corked is None and (
+            self.in_callback or _running_task(self.loop) is None
+        )
 
     def cork(self, member: Member) -> None:
         """
@@ -275,7 +414,19 @@ class Turn:
         End the turn in which a member's task was woken.
         """
         self.corked = None
+        self._turns += 1
+        if self.gathering:
+            self._gather()
+            return
         self.end()
+        if self._sample == _NEXT:
+            self._sample = _NOW
+            self._turns = 1
+            self._counted_from = now()
+            self.loop.call_soon(self._look_back)
+        elif self._sample == _LATER and self._turns >= _SPAN:
+            self._sample = _SOON
+            self.loop.call_soon(self._look_out)
 
     # Time.
 

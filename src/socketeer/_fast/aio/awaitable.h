@@ -44,15 +44,45 @@ socketeer_iternext(PyObject *self)
     return NULL;
 }
 
+/* Takes note of an awaitable that goes away. */
+typedef void (*socketeer_look_back_t)(PyObject *self);
+
+static socketeer_look_back_t socketeer_look_back;
+static destructor socketeer_release;
+
+/* A __dealloc__ of Cython would save and restore the exception that is being
+ * raised for each message. */
 static void
-socketeer_install_slots(PyObject *type, socketeer_advance_t advance)
+socketeer_dealloc(PyObject *self)
+{
+    /* Alive for as long as it is looked at. */
+    Py_SET_REFCNT(self, 1);
+    socketeer_look_back(self);
+    Py_SET_REFCNT(self, 0);
+    socketeer_release(self);
+}
+
+static void
+socketeer_install_slots(PyObject *type, socketeer_advance_t advance,
+                        socketeer_look_back_t look_back)
 {
     PyTypeObject *t = (PyTypeObject *)type;
 
     socketeer_advance = advance;
+    socketeer_look_back = look_back;
+    socketeer_release = t->tp_dealloc;
     t->tp_iternext = socketeer_iternext;
     t->tp_as_async->am_send = socketeer_am_send;
+    t->tp_dealloc = socketeer_dealloc;
     PyType_Modified(t);
+}
+
+/* Cython's own deallocator of a subclass takes the object out of the garbage
+ * collector's list, puts it back and takes it out again. */
+static void
+socketeer_share_slots(PyObject *type)
+{
+    ((PyTypeObject *)type)->tp_dealloc = socketeer_dealloc;
 }
 
 #endif

@@ -13,3 +13,6 @@ cdef class Awaitable:
     cdef object delegate(self, object coroutine)
     cdef object advance_inner(self)
     cdef object advance(self)
+
+
+cpdef share_slots(object kind)

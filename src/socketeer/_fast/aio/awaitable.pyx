@@ -8,7 +8,16 @@ import warnings
 
 
 cdef extern from "awaitable.h":
-    void socketeer_install_slots(object type, object (*advance)(object, int *))
+    void socketeer_install_slots(
+        object type, object (*advance)(object, int *), void (*look_back)(object) noexcept
+    )
+    void socketeer_share_slots(object type)
+
+
+cdef extern from "Python.h":
+    ctypedef struct PyObject
+    void PyErr_Fetch(PyObject **type, PyObject **value, PyObject **traceback)
+    void PyErr_Restore(PyObject *type, PyObject *value, PyObject *traceback)
 
 
 cdef enum:
@@ -94,16 +103,26 @@ cdef class Awaitable:
             else:
                 self.abandon()
 
-    def __dealloc__(self):
-        # Not __del__(): memory from the freelist is finalized only once. Whoever
-        # is suspended is held by what it waits for, so it does not get here.
-        if self.stage == _FRESH:
-            # Not of type(self): the name given in a class body is an attribute here.
-            warnings.warn(
-                f"coroutine {self.__qualname__!r} was never awaited",
-                RuntimeWarning,
-                stacklevel=1,
-            )
+
+cdef void warn(Awaitable awaitable) noexcept:
+    # Not of type(awaitable): the name given in a class body is an attribute here.
+    warnings.warn(
+        f"coroutine {awaitable.__qualname__!r} was never awaited",
+        RuntimeWarning,
+        stacklevel=1,
+    )
+
+
+# Instead of __del__(): memory from the freelist is finalized only once. Whoever is
+# suspended is held by what it waits for, so it does not get here.
+cdef void look_back(object awaitable) noexcept:
+    cdef PyObject *kind
+    cdef PyObject *exc
+    cdef PyObject *traceback
+    if (<Awaitable>awaitable).stage == _FRESH:
+        PyErr_Fetch(&kind, &exc, &traceback)
+        warn(<Awaitable>awaitable)
+        PyErr_Restore(kind, exc, traceback)
 
 
 cdef object go_on(object awaitable, int *suspended):
@@ -113,4 +132,10 @@ cdef object go_on(object awaitable, int *suspended):
     return item
 
 
-socketeer_install_slots(Awaitable, go_on)
+socketeer_install_slots(Awaitable, go_on, look_back)
+
+
+cpdef share_slots(object kind):
+    if kind.__basicsize__ != Awaitable.__basicsize__:
+        raise TypeError(f"{kind.__name__} has attributes of its own")
+    socketeer_share_slots(kind)

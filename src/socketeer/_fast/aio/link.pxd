@@ -38,7 +38,6 @@ cdef class Link(Member):
     cpdef open(self)
     cpdef feed(self, bytes data)
     cpdef received(self, bytearray data, Py_ssize_t size)
-    cpdef after_input(self)
     @cython.locals(waiter=Waiter, turn=Turn)
     cdef bint _wake_receiver(self) except -1
     cpdef release_close(self)

@@ -1,6 +1,6 @@
 cimport cython
 
-from .awaitable cimport Awaitable
+from .awaitable cimport Awaitable, share_slots
 from .link cimport Link
 from .turn cimport Turn
 from .waiter cimport Waiter, new_waiter

@@ -26,6 +26,7 @@ cdef class SocketTransport(Wire):
     @cython.locals(turn=Turn, size=Py_ssize_t, error=cython.int)
     cpdef read_once(self)
     @cython.locals(size=Py_ssize_t)
+    cdef bint _writes_soon(self) except -1
     cdef _read_rest(self, int error)
     cpdef take_in(self, bytearray data, Py_ssize_t size)
     cpdef take_eof(self)

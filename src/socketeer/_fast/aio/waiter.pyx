@@ -103,6 +103,19 @@ cdef class Waiter:
         self.result()
 
 
+# The names of keyword arguments as a task has given them last: always the same object.
+cdef tuple _known = ()
+
+
+cdef bint names_context(tuple names):
+    global _known
+    if names is not _known:
+        if names != ("context",):
+            return False
+        _known = names
+    return True
+
+
 # Bound methods would cost a task more than parsing a message: the waiter stands for
 # both get_loop() and add_done_callback(), and its arguments tell which is meant.
 cdef object answer(object waiter, PyObject **args, size_t nargsf, PyObject *names):
@@ -111,7 +124,7 @@ cdef object answer(object waiter, PyObject **args, size_t nargsf, PyObject *name
     cdef Py_ssize_t named = 0 if names is NULL else len(<tuple>names)
     if n == 0 and named == 0:
         return self._loop
-    if n != 1 or named > 1 or (named == 1 and (<tuple>names)[0] != "context"):
+    if n != 1 or (named and not names_context(<tuple>names)):
         raise TypeError("expected a callback and its context")
     self._callback = <object>args[0]
     self._context = <object>args[1] if named else None
