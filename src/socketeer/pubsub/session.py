@@ -147,7 +147,9 @@ class Registry(Protocol):
     async def acquire(self, topic: str) -> Feed: ...
     async def release(self, feed: Feed) -> None: ...
     async def joined(self, session: Session, feed: Feed) -> None: ...
-    async def left(self, session: Session, feed: Feed) -> None: ...
+    async def left(
+        self, session: Session, feed: Feed, *, for_good: bool = False
+    ) -> None: ...
     def spawn(self, coroutine: Any) -> asyncio.Task[Any]: ...
 
 
@@ -338,13 +340,16 @@ class Session:
     async def unsubscribe(self, topic: str) -> None:
         """
         Receive a topic no longer; nothing happens if it was not subscribed to.
+
+        The user leaves the topic at once, unless other connections are there: only
+        those whose connection ends are waited for.
         """
         async with self._changing:
             subscription = self._subscriptions.pop(topic, None)
             if subscription is None:
                 return
             subscription.feed.part(subscription)
-            await self._hub.left(self, subscription.feed)
+            await self._hub.left(self, subscription.feed, for_good=True)
             await self._hub.release(subscription.feed)
 
     # Those who are behind.
