@@ -34,7 +34,7 @@ FUZZ := $(if $(filter pure,$(call build_of,$(OLDEST))),SOCKETEER_CORE=pure) .ven
 .NOTPARALLEL:
 
 help:
-	@echo 'make demo    serve a live chat and print its address'
+	@echo 'make demo    serve a live chat and print its address   (DEMO="--redis redis://...")'
 	@echo 'make test    run all tests on both builds   (TESTS="tests/core -x", COVERAGE=off)'
 	@echo 'make check   lint, format, types, architecture'
 	@echo 'make docs    build the documentation into build/docs'
@@ -125,7 +125,7 @@ clean:
 .venv/%/.ready: INTERPRETER = $(call path_of,$*)
 .venv/%/.ready: GROUP = test
 .venv/demo/.ready: INTERPRETER = $(call path_of,$(NEWEST))
-.venv/demo/.ready: GROUP = build
+.venv/demo/.ready: GROUP = demo
 .venv/soak/.ready: INTERPRETER = $(call path_of,$(NEWEST))
 .venv/soak/.ready: GROUP = soak
 .venv/check/.ready .venv/docs/.ready .venv/fuzz/.ready: INTERPRETER = $(call path_of,$(OLDEST))

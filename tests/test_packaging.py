@@ -231,7 +231,8 @@ def test_a_wheel_holds_the_pages_of_the_demo(project, build):
     """
     _, wheel = build(project, SOCKETEER_BUILD="pure")
 
-    assert {"page.css", "page.html", "page.js", "favicon.svg"} <= {
+    scripts = {f"{name}.js" for name in ("page", "connection", "room", "drawing")}
+    assert scripts | {"page.css", "page.html", "favicon.svg"} <= {
         Path(name).name for name in names(wheel) if name.startswith("socketeer/demo/")
     }
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
+import subprocess
+import sys
 
 import pytest
 from playwright.sync_api import expect
 
+from socketeer.demo.rooms import KEPT, RECENT, room_topics, topic_of
+from socketeer.pubsub import SyncPublisher
 from tests.demo.program import DemoProgram
+from tests.pubsub.redis_server import RedisServer
+
+# A page that lost its server waits for up to ten seconds before it looks again.
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
 def demo():
-    """Run the demo on a free port."""
-    with DemoProgram("--port", "0") as program:
+    """Run the demo on a free port; who is gone is missed for a moment only."""
+    with DemoProgram("--port", "0", "--grace", "0.5") as program:
         yield program
 
 
@@ -26,11 +36,11 @@ def visit(window, demo):
         if message.type in {"error", "warning"}:
             complaints.append(message.text)
 
-    def open_tab(nickname=None, *, context=window):
+    def open_tab(nickname=None, *, room="", context=window, demo=demo):
         page = context.new_page()
         page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(demo.url)
+        page.goto(f"{demo.url}#{room}")
         if nickname is not None:
             join(page, nickname)
         return page
@@ -66,6 +76,38 @@ def texts(page):
 def members(page):
     """Return the names of those who are here."""
     return page.get_by_role("list", name="Here now").locator(".name")
+
+
+def numbers(page):
+    """Return the numbers of the messages."""
+    return page.get_by_role("log", name="Messages").locator(".number")
+
+
+def room(page, name):
+    """Return the way to a room, which tells what is going on there."""
+    return page.get_by_role("link", name=name, exact=True)
+
+
+def say_elsewhere(redis, room, *lines):
+    """Say something from a process of its own."""
+    command = [sys.executable, "-W", "error", "-m", "socketeer.demo.say"]
+    subprocess.run(
+        [*command, "--redis", redis.url, "--room", room],
+        input="\n".join(lines),
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def forgive(visit):
+    """The browser itself reports each attempt that nobody answers."""
+    visit.complaints[:] = [
+        complaint
+        for complaint in visit.complaints
+        if "ERR_CONNECTION_REFUSED" not in complaint
+    ]
 
 
 def test_two_tabs_talk(visit):
@@ -144,14 +186,178 @@ def test_tabs_reconnect_when_the_server_restarts(visit, demo, screenshot):
         say(grace, "after")
         for page in (ada, grace):
             expect(texts(page)).to_have_text(["before", "written while away", "after"])
-            expect(page.get_by_text("the server has restarted")).to_be_visible()
+            expect(page.get_by_text("Messages may be missing here")).to_be_visible()
 
-    # The browser itself reports each attempt that nobody answers.
-    visit.complaints[:] = [
-        complaint
-        for complaint in visit.complaints
-        if "ERR_CONNECTION_REFUSED" not in complaint
-    ]
+    forgive(visit)
+
+
+def test_what_was_said_while_the_server_died_is_said_once_it_is_back(visit, demo):
+    """
+    The server takes a message and dies. The page keeps it, and says it again with
+    its key.
+    """
+    ada = visit("Ada")
+    demo.process.send_signal(signal.SIGSTOP)
+    say(ada, "in flight")
+    expect(texts(ada)).to_have_text(["in flight"])
+    expect(numbers(ada)).to_have_text([""])
+    demo.process.kill()
+
+    with DemoProgram("--port", str(demo.port)):
+        expect(numbers(ada)).to_have_text(["#1"], timeout=30_000)
+        expect(texts(ada)).to_have_text(["in flight"])
+        grace = visit("Grace")
+        expect(texts(grace)).to_have_text(["in flight"])
+
+    forgive(visit)
+
+
+def test_rooms_are_apart(visit, screenshot):
+    """
+    What is said in one room is heard there; elsewhere it shows that something was.
+    """
+    ada, grace = visit("Ada", room="Tavern"), visit("Grace", room="Garden")
+
+    say(ada, "in the tavern")
+    say(grace, "in the garden")
+
+    expect(texts(ada)).to_have_text(["in the tavern"])
+    expect(texts(grace)).to_have_text(["in the garden"])
+    expect(members(ada)).to_have_text(["Ada"])
+    expect(room(ada, "Garden, 1 person: Grace, 1 new message")).to_be_visible()
+    expect(room(ada, "Tavern, 1 person: Ada")).to_have_attribute("aria-current", "page")
+    expect(room(ada, "Library, nobody")).to_be_visible()
+    screenshot(ada, "rooms")
+
+
+def test_one_can_walk_from_room_to_room(visit):
+    """
+    One is in one room at a time; what was missed is there when one comes back.
+    """
+    ada, grace = visit("Ada"), visit("Grace")
+    say(grace, "one")
+    expect(texts(ada)).to_have_text(["one"])
+
+    room(ada, "Library, nobody").click()
+    expect(room(grace, "Library, 1 person: Ada")).to_be_visible()
+    expect(members(ada)).to_have_text(["Ada"])
+    expect(messages(grace).filter(has_text="Ada left")).to_be_visible()
+    say(ada, "quiet here")
+    say(grace, "two")
+    say(grace, "three")
+    room(ada, "Tavern, 1 person: Grace, 2 new messages").click()
+
+    expect(texts(ada)).to_have_text(["one", "two", "three"])
+    expect(ada.get_by_text("2 messages while you were away")).to_be_visible()
+    expect(members(ada)).to_have_text(["Ada", "Grace"])
+    ada.go_back()
+    expect(texts(ada)).to_have_text(["quiet here"])
+    expect(ada.get_by_role("status")).to_have_text("Connected")
+    expect(members(grace)).to_have_text(["Grace"])
+
+
+def test_one_can_go_on_before_one_has_arrived(visit):
+    """
+    Whatever the page asked for on the way, it ends where its reader went.
+    """
+    ada, grace = visit("Ada"), visit("Grace", room="Garden")
+
+    ada.evaluate(
+        "for (const room of ['Library', 'Tavern', 'Garden']) location = '#' + room"
+    )
+    say(grace, "welcome")
+
+    expect(texts(ada)).to_have_text(["welcome"])
+    expect(members(ada)).to_have_text(["Ada", "Grace"])
+    expect(room(ada, "Tavern, nobody")).to_be_visible()
+    ada.reload()
+    expect(texts(ada)).to_have_text(["welcome"])
+    ada.get_by_role("link", name="Library").click()
+    say(ada, "and on")
+    expect(texts(ada)).to_have_text(["and on"])
+    expect(numbers(ada)).to_have_text(["#1"])
+
+
+@pytest.fixture
+def redis(redis_server):
+    """Run a Redis."""
+    server = RedisServer(redis_server)
+    with contextlib.closing(server):
+        server.start()
+        yield server
+
+
+def test_nothing_is_missed_while_the_server_is_dead(visit, redis, screenshot):
+    """
+    Kill the server, write in another process, start it again: both pages have every
+    message once and in order, also in the room where they were before.
+    """
+    options = ("--redis", redis.url, "--port")
+    with DemoProgram(*options, "0") as demo:
+        ada, grace = visit("Ada", demo=demo), visit("Grace", demo=demo)
+        say(ada, "before")
+        expect(texts(grace)).to_have_text(["before"])
+        room(grace, "Garden, nobody").click()
+        expect(members(grace)).to_have_text(["Grace"])
+        demo.process.kill()
+        expect(ada.get_by_role("status")).to_contain_text("reconnecting")
+        for place in ("Tavern", "Garden"):
+            say_elsewhere(redis, place, *[f"{place} {n}" for n in range(1, 31)])
+
+    with DemoProgram(*options, str(demo.port)):
+        for page in (ada, grace):
+            expect(page.get_by_role("status")).to_have_text("Connected", timeout=30_000)
+        missed = [f"Tavern {n}" for n in range(1, 31)]
+        say(ada, "after")
+        expect(texts(ada)).to_have_text(["before", *missed, "after"])
+        expect(numbers(ada)).to_have_text([f"#{n}" for n in range(1, 33)])
+        expect(ada.get_by_text("30 messages while you were away")).to_be_visible()
+        screenshot(ada, "recovered")
+        expect(texts(grace)).to_have_text([f"Garden {n}" for n in range(1, 31)])
+        grace.get_by_role("link", name="Tavern").click()
+        expect(texts(grace)).to_have_text(["before", *missed, "after"])
+        for page in (ada, grace):
+            expect(page.get_by_text("may be missing")).to_have_count(0)
+
+    forgive(visit)
+
+
+def test_anybody_may_publish_to_a_room(visit, redis):
+    """
+    Plain text of another program is shown, as that of somebody.
+    """
+    with DemoProgram("--redis", redis.url, "--port", "0") as demo:
+        ada = visit("Ada", demo=demo)
+        with contextlib.closing(
+            SyncPublisher(redis.url, topics=room_topics())
+        ) as publisher:
+            publisher.publish(topic_of("Tavern"), "plain text")
+
+        expect(texts(ada)).to_have_text(["plain text"])
+        expect(messages(ada)).to_contain_text(["Somebody"])
+
+
+def test_a_page_is_told_that_messages_are_missing(visit, redis, screenshot):
+    """
+    It was away for more messages than are kept: it gets the last ones, and says so.
+    """
+    with DemoProgram("--redis", redis.url, "--port", "0") as demo:
+        ada = visit("Ada", demo=demo)
+        say(ada, "before")
+        expect(numbers(ada)).to_have_text(["#1"])
+        demo.process.kill()
+        say_elsewhere(redis, "Tavern", *[str(n) for n in range(2, KEPT + 3)])
+
+    with DemoProgram("--redis", redis.url, "--port", str(demo.port)):
+        expect(ada.get_by_role("status")).to_have_text("Connected", timeout=30_000)
+        recent = [str(n) for n in range(KEPT + 3 - RECENT, KEPT + 3)]
+        expect(texts(ada)).to_have_text(["before", *recent])
+        expect(numbers(ada)).to_have_text(["#1", *[f"#{n}" for n in recent]])
+        expect(ada.get_by_text("Messages may be missing here")).to_have_count(1)
+        ada.get_by_text("Messages may be missing here").scroll_into_view_if_needed()
+        screenshot(ada, "gap")
+
+    forgive(visit)
 
 
 def test_a_reloaded_tab_keeps_its_nickname_and_sees_the_history(visit):

@@ -10,23 +10,61 @@ from socketeer.demo.messages import (
     MAX_MESSAGE_SIZE,
     MAX_NICKNAME_LENGTH,
     MAX_PING_ID,
+    MAX_POSITION_LENGTH,
     MAX_TEXT_LENGTH,
     ChatError,
+    Enter,
     Join,
     Ping,
     Say,
     parse_message,
 )
 
+TOKEN = "0123456789abcdef"
+
+
+def join(nickname="Ada", token=TOKEN, room="Tavern", since=None):
+    """Return the message with which a page comes in."""
+    return {
+        "type": "join",
+        "nickname": nickname,
+        "token": token,
+        "room": room,
+        "since": since,
+    }
+
+
+def enter(room="Garden", since=None):
+    """Return the message with which a page goes to a room."""
+    return {"type": "enter", "room": room, "since": since}
+
+
+def say(text, key="k"):
+    """Return the message with which a page says something."""
+    return {"type": "say", "text": text, "key": key}
+
+
+def joined(nickname):
+    """Return what becomes of join(nickname)."""
+    return Join(nickname, TOKEN, "Tavern", None)
+
+
 ACCEPTED = [
-    ({"type": "join", "nickname": "Ada"}, Join("Ada")),
-    ({"type": "join", "nickname": "  Ada \t Lovelace "}, Join("Ada Lovelace")),
-    ({"type": "join", "nickname": "x" * MAX_NICKNAME_LENGTH}, Join("x" * 24)),
-    ({"type": "say", "text": "Hello!"}, Say("Hello!")),
-    ({"type": "say", "text": "two\r\nlines"}, Say("two\nlines")),
-    ({"type": "say", "text": "x" * MAX_TEXT_LENGTH}, Say("x" * 500)),
-    ({"type": "say", "text": "<b>bold</b>"}, Say("<b>bold</b>")),
-    ({"type": "say", "text": "Hi", "more": [1]}, Say("Hi")),
+    (join(), joined("Ada")),
+    (join("  Ada \t Lovelace "), joined("Ada Lovelace")),
+    (join("x" * MAX_NICKNAME_LENGTH), joined("x" * 24)),
+    (
+        join(token="x" * 64, room="Library", since="e.1"),
+        Join("Ada", "x" * 64, "Library", "e.1"),
+    ),
+    (enter(), Enter("Garden", None)),
+    (enter(since="x" * MAX_POSITION_LENGTH), Enter("Garden", "x" * 64)),
+    (say("Hello!"), Say("Hello!", "k")),
+    (say("two\r\nlines"), Say("two\nlines", "k")),
+    (say("x" * MAX_TEXT_LENGTH), Say("x" * 500, "k")),
+    (say("<b>bold</b>"), Say("<b>bold</b>", "k")),
+    (say("Hi", "A-z_0"), Say("Hi", "A-z_0")),
+    ({**say("Hi"), "more": [1]}, Say("Hi", "k")),
     ({"type": "ping", "id": 0}, Ping(0)),
     ({"type": "ping", "id": MAX_PING_ID}, Ping(MAX_PING_ID)),
 ]
@@ -51,13 +89,28 @@ REFUSED = [
     ('{"type": "shout"}', "unknown message"),
     ('{"type": ["say"], "text": "Hi"}', "unknown message"),
     ('{"type": "join"}', "unknown message"),
-    ('{"type": "join", "nickname": 7}', "unknown message"),
-    ('{"type": "join", "nickname": " "}', "empty nickname"),
-    ('{"type": "join", "nickname": "\\u0000\\u202e"}', "empty nickname"),
-    ('{"type": "join", "nickname": "' + "x" * 25 + '"}', "nickname too long"),
-    ('{"type": "say", "text": null}', "unknown message"),
-    ('{"type": "say", "text": " \\n "}', "empty text"),
-    ('{"type": "say", "text": "' + "x" * 501 + '"}', "text too long"),
+    ('{"type": "join", "nickname": "Ada"}', "unknown message"),
+    (join(7), "unknown message"),
+    (join(" "), "empty nickname"),
+    (join("\u0000\u202e"), "empty nickname"),
+    (join("x" * 25), "nickname too long"),
+    (join(token="x" * 15), "malformed token"),
+    (join(token="x" * 65), "malformed token"),
+    (join(token="x" * 20 + "é"), "malformed token"),
+    (join(token="x" * 20 + "\n"), "malformed token"),
+    (join(room="Cellar"), "unknown room"),
+    (join(since=1), "unknown message"),
+    ({"type": "enter"}, "unknown message"),
+    (enter(room=None), "unknown message"),
+    (enter(room="garden"), "unknown room"),
+    (enter(since="x" * 65), "malformed position"),
+    (say(None), "unknown message"),
+    ({"type": "say", "text": "Hi"}, "unknown message"),
+    (say(" \n "), "empty text"),
+    (say("x" * 501), "text too long"),
+    (say("Hi", ""), "malformed key"),
+    (say("Hi", "x" * 33), "malformed key"),
+    (say("Hi", "a b"), "malformed key"),
     ('{"type": "ping", "id": true}', "unknown message"),
     ('{"type": "ping", "id": 1.5}', "unknown message"),
     ('{"type": "ping", "id": -1}', "ping id out of range"),
@@ -70,6 +123,9 @@ def test_anything_else_is_refused_with_a_fixed_phrase(data, phrase):
     """
     A message that breaks a rule raises ChatError, whose text tells which one.
     """
+    if not isinstance(data, str):
+        data = json.dumps(data)
+
     with pytest.raises(ChatError) as raised:
         parse_message(data)
 
@@ -90,12 +146,8 @@ def test_invisible_characters_are_removed_from_names_and_texts():
     """
     hidden = "\x00\x07\x1b\x7f\u200b\u202e\u2066\ud800\ufeff"
 
-    assert Join("Ada") == parse_message(
-        json.dumps({"type": "join", "nickname": f"A{hidden}da"})
-    )
-    assert Say("Hello") == parse_message(
-        json.dumps({"type": "say", "text": f"He{hidden}llo"})
-    )
+    assert joined("Ada") == parse_message(json.dumps(join(f"A{hidden}da")))
+    assert Say("Hello", "k") == parse_message(json.dumps(say(f"He{hidden}llo")))
 
 
 def test_joined_emoji_and_right_to_left_text_stay_whole():
@@ -104,14 +156,14 @@ def test_joined_emoji_and_right_to_left_text_stay_whole():
     """
     text = "👩‍👩‍👧 مرحبا 你好 é"
 
-    assert Say(text) == parse_message(json.dumps({"type": "say", "text": text}))
+    assert Say(text, "k") == parse_message(json.dumps(say(text)))
 
 
 def test_the_longest_text_fits_into_the_largest_message():
     """
     A text at its limit is below max_size, however it was encoded.
     """
-    longest = json.dumps({"type": "say", "text": "\U0001f600" * MAX_TEXT_LENGTH})
+    longest = json.dumps(say("\U0001f600" * MAX_TEXT_LENGTH, "k" * 32))
 
     assert len(longest) < MAX_MESSAGE_SIZE
-    assert Say("\U0001f600" * MAX_TEXT_LENGTH) == parse_message(longest)
+    assert Say("\U0001f600" * MAX_TEXT_LENGTH, "k" * 32) == parse_message(longest)

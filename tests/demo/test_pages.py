@@ -12,9 +12,11 @@ import pytest
 
 from socketeer.asyncio.client import connect
 from socketeer.asyncio.server import serve
-from socketeer.demo.chat import ChatRoom
+from socketeer.demo.chat import Chat
 from socketeer.demo.pages import BODIES, FILES, process_request
+from socketeer.demo.rooms import PREFIX, ROOMS
 from socketeer.exceptions import InvalidStatus
+from socketeer.pubsub import Hub
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.anyio
 @contextlib.asynccontextmanager
 async def opened():
     """Serve page and chat; give the port."""
-    handler = ChatRoom().handle
+    handler = Chat(Hub()).handle
     async with serve(
         handler, "127.0.0.1", 0, process_request=process_request
     ) as server:
@@ -115,7 +117,7 @@ def test_the_page_refers_only_to_files_that_are_served():
     """
     Every address in the page is one of ours, and no attribute is a script.
     """
-    addresses = []
+    addresses = set()
 
     class Reader(html.parser.HTMLParser):
         def handle_starttag(self, tag, attributes):
@@ -123,19 +125,45 @@ def test_the_page_refers_only_to_files_that_are_served():
                 assert not name.startswith("on")
                 assert name != "style"
                 if name in {"href", "src"}:
-                    addresses.append(f"/{value}")
+                    addresses.add(value)
 
     Reader().feed(BODIES["page.html"].decode())
 
-    assert {"/favicon.svg", "/page.css", "/page.js"} == set(addresses)
+    rooms = {f"#{room}" for room in ROOMS}
+    assert {"favicon.svg", "page.css", "page.js"} | rooms == addresses
+
+
+def scripts():
+    """Return the scripts, by name."""
+    return {
+        name: body.decode() for name, body in BODIES.items() if name.endswith(".js")
+    }
+
+
+def test_scripts_import_only_files_that_are_served():
+    """
+    A page that lacks a module does nothing at all.
+    """
+    imported = {
+        name for text in scripts().values() for name in re.findall(r'from "(.+)"', text)
+    }
+
+    assert {f"./{name}" for name in scripts() if name != "page.js"} == imported
+
+
+def test_pages_and_rooms_agree_on_topics():
+    """
+    The page tells rooms by the names of topics.
+    """
+    assert f'const TOPIC = "{PREFIX}";' in scripts()["page.js"]
 
 
 def test_what_others_write_never_becomes_html():
     """
-    The script builds the page without any of the ways to parse HTML.
+    The scripts build the page without any of the ways to parse HTML.
     """
-    script = BODIES["page.js"].decode()
-
-    assert [] == re.findall(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|setHTML|eval\(", script
-    )
+    for script in scripts().values():
+        assert [] == re.findall(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|setHTML|eval\(",
+            script,
+        )

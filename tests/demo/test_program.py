@@ -14,10 +14,12 @@ import pytest
 from socketeer.asyncio.client import connect
 from socketeer.asyncio.server import serve
 from socketeer.demo import __main__ as program
-from socketeer.demo.chat import ChatRoom
+from socketeer.demo.chat import Chat
 from socketeer.exceptions import ConnectionClosed
+from socketeer.pubsub import BrokerUnavailable, Hub
 
 from .program import DemoProgram
+from .test_messages import join
 
 pytestmark = pytest.mark.anyio
 
@@ -38,8 +40,9 @@ async def test_a_signal_ends_it_without_complaint(number):
     """
     with DemoProgram("--port", "0") as demo:
         async with connect(f"ws://127.0.0.1:{demo.port}/chat") as connection:
-            await connection.send(json.dumps({"type": "join", "nickname": "Ada"}))
-            await connection.recv()
+            await connection.send(json.dumps(join("Ada")))
+            while "entered" not in await connection.recv():
+                pass
             stopped = asyncio.create_task(asyncio.to_thread(demo.stop, number))
             with pytest.raises(ConnectionClosed):
                 await connection.recv()
@@ -63,12 +66,12 @@ async def test_without_a_port_it_takes_the_usual_one_or_any_other(monkeypatch):
     """
     If another program has the usual port, a free one is found.
     """
-    async with serve(ChatRoom().handle, "127.0.0.1", 0) as other:
+    async with serve(Chat(Hub()).handle, "127.0.0.1", 0) as other:
         taken = other.sockets[0].getsockname()[1]
         monkeypatch.setattr(program, "PREFERRED_PORT", taken)
-        async with await program.listen(ChatRoom(), "127.0.0.1", None) as server:
+        async with await program.listen(Chat(Hub()), "127.0.0.1", None) as server:
             assert taken != server.sockets[0].getsockname()[1]
-    async with await program.listen(ChatRoom(), "127.0.0.1", None) as server:
+    async with await program.listen(Chat(Hub()), "127.0.0.1", None) as server:
         assert taken == server.sockets[0].getsockname()[1]
 
 
@@ -77,7 +80,7 @@ async def test_an_address_that_is_not_ours_is_an_error():
     Only a port in use makes the program try another one.
     """
     with pytest.raises(OSError, match="bind"):
-        await program.listen(ChatRoom(), "192.0.2.1", None)
+        await program.listen(Chat(Hub()), "192.0.2.1", None)
 
 
 ADDRESSES = [
@@ -115,4 +118,39 @@ def test_it_explains_its_arguments(monkeypatch, capsys):
     text = capsys.readouterr().out
 
     assert 0 == ended.value.code
-    assert [True] * 3 == [name in text for name in ("--host", "--port", "--open")]
+    arguments = ("--host", "--port", "--open", "--redis", "--grace")
+    assert [True] * 5 == [name in text for name in arguments]
+
+
+MISTAKES = [
+    (["--redis", "mysql://db/"], "no broker is known for 'mysql' addresses"),
+    (["--grace", "nan"], "invalid seconds value: 'nan'"),
+    (["--grace", "-1"], "invalid seconds value: '-1'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "complaint"), MISTAKES)
+def test_it_says_what_is_wrong(monkeypatch, capsys, arguments, complaint):
+    """
+    A mistake on the command line is one sentence and status 2.
+    """
+    monkeypatch.setattr(sys, "argv", ["socketeer.demo", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+
+    assert 2 == ended.value.code
+    assert complaint in capsys.readouterr().err
+
+
+def test_it_says_that_redis_does_not_answer(monkeypatch):
+    """
+    A sentence, not a traceback.
+    """
+
+    async def start(hub):
+        raise BrokerUnavailable("Redis does not answer")
+
+    monkeypatch.setattr(Hub, "start", start)
+    monkeypatch.setattr(sys, "argv", ["socketeer.demo", "--redis", "redis://h/"])
+    with pytest.raises(SystemExit, match=r"socketeer.demo: Redis does not answer$"):
+        program.main()

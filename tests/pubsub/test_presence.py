@@ -8,7 +8,7 @@ import contextlib
 
 import pytest
 
-from socketeer.pubsub import Member, MemoryStore
+from socketeer.pubsub import BrokerUnavailable, Member, MemoryStore
 from tests.pubsub.harness import Clock, FakeConnection, epochs, hub_with, settle
 
 pytestmark = pytest.mark.anyio
@@ -188,3 +188,48 @@ async def test_who_was_forgotten_enters_again():
 
             assert ["join ada"] == heard(events)
             assert ["ada", "bob"] == [m.user for m in await one.members("room")]
+
+
+async def test_who_unsubscribes_leaves_at_once():
+    """
+    Nobody who walks out is expected back, unless another connection is still there.
+    """
+    async with processes(1) as (_, [(hub, events)]):
+        async with here(hub, "bob"), hub.attach(FakeConnection(), "ada") as session:
+            await session.subscribe("room")
+            async with here(hub, "ada"):
+                await session.unsubscribe("room")
+                await session.subscribe("room")
+                assert ["join bob", "join ada"] == heard(events)
+            await session.unsubscribe("room")
+
+            assert ["leave ada"] == heard(events)
+            assert ["bob"] == [m.user for m in await hub.members("room")]
+
+
+async def test_who_leaves_while_the_broker_is_away_has_left_later(monkeypatch):
+    """
+    What the broker could not be told is told when it is back, about everybody.
+    """
+
+    async def fail(*_):
+        raise BrokerUnavailable("away")
+
+    async with processes(1) as (clock, [(hub, events)]):
+        async with here(hub, "bob"):
+            async with here(hub, "eve"), hub.attach(FakeConnection(), "ada") as session:
+                await session.subscribe("room")
+                heard(events)
+                with monkeypatch.context() as outage:
+                    outage.setattr(hub.test_broker, "leave", fail)
+                    await session.unsubscribe("room")
+                    assert 3 == len(await hub.members("room"))
+            clock.now += 20
+            with monkeypatch.context() as outage:
+                outage.setattr(hub.test_broker, "leave", fail)
+                with pytest.raises(BrokerUnavailable):
+                    await hub.keep_house()
+            await hub.keep_house()
+
+            assert ["leave ada", "leave eve"] == sorted(heard(events))
+            assert ["bob"] == [m.user for m in await hub.members("room")]

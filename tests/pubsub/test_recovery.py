@@ -108,6 +108,73 @@ async def test_recovery_is_all_or_nothing(since):
             assert [] == connection.take()
 
 
+@pytest.mark.parametrize(
+    ("since", "recent", "sent", "recovered"),
+    [
+        (None, 2, ["4", "5"], False),
+        (None, 99, ["2", "3", "4", "5"], False),
+        ("e1.0", 3, ["3", "4", "5"], False),
+        ("e1.4", 3, ["5"], True),
+        (None, 0, [], False),
+    ],
+)
+@pytest.mark.parametrize("is_new", [False, True], ids=["known", "new"])
+async def test_who_begins_may_begin_with_recent_messages(
+    since, recent, sent, recovered, is_new
+):
+    """
+    The last ones, as far as there are, to those who cannot recover; in a process
+    that was there when they were published, and in another one.
+    """
+    store = MemoryStore(epochs=epochs())
+    async with hub_with(store) as one, hub_with(store) as two:
+        for hub in one, two:
+            hub.topic("a", history=4)
+        async with subscribed(one):
+            await publish(one, 5)
+            async with subscribed(two if is_new else one, since, recent=recent) as (
+                connection,
+                subscription,
+            ):
+                await publish(one, 1, begin=6)
+                assert [*sent, "6"] == connection.take()
+                assert (recovered, "e1.5", len(sent)) == (
+                    subscription.recovered,
+                    subscription.position,
+                    subscription.missed,
+                )
+
+
+async def test_recent_messages_are_those_of_topics_with_history():
+    """
+    On others there are none; a negative number is a mistake.
+    """
+    async with hub_with() as hub:
+        await publish(hub, 2)
+        async with subscribed(hub, recent=5) as (connection, subscription):
+            assert ([], 0) == (connection.take(), subscription.missed)
+            with pytest.raises(ValueError, match="recent must be positive"):
+                await subscription.session.subscribe("a", recent=-1)
+
+
+async def test_recent_messages_of_an_empty_log():
+    """
+    They were too old: there is nothing to send, and what is new is.
+    """
+    async with hub_with() as hub:
+        hub.topic("a", history=4, max_age=10)
+        await publish(hub, 3)
+        hub.test_clock.now += 11
+        async with subscribed(hub, recent=5) as (connection, subscription):
+            await publish(hub, 1, begin=4)
+            assert ["4"] == connection.take()
+            assert (False, "e1.3", 0) == (
+                subscription.recovered,
+                subscription.position,
+                subscription.missed,
+            )
+
+
 async def test_without_history_there_are_no_positions():
     """
     And no recovery.

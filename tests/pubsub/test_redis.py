@@ -69,6 +69,24 @@ async def test_recovery_in_any_process(server, prefix):
             assert [] == connection.take()
 
 
+async def test_recent_messages_in_any_process(server, prefix):
+    """
+    As many as there are: of eight messages, five are kept.
+    """
+    async with hubs(server, prefix, 2) as (one, two):
+        for n in range(1, 9):
+            await one.publish("kept", str(n))
+        connection = FakeConnection()
+        async with two.attach(connection) as session:
+            subscription = await session.subscribe("kept", recent=2)
+            assert (False, 2) == (subscription.recovered, subscription.missed)
+            assert ["7", "8"] == connection.take()
+            await session.subscribe("kept", recent=99)
+            assert ["4", "5", "6", "7", "8"] == connection.take()
+            await session.subscribe("kept never", recent=99)
+            assert [] == connection.take()
+
+
 async def test_the_log_is_trimmed(server, prefix):
     """
     By number, by size, and by age; the newest message stays, unless it is too old.
@@ -87,7 +105,7 @@ async def test_the_log_is_trimmed(server, prefix):
         await asyncio.sleep(0.01)
         assert (await broker.read("c", Position(top.epoch, 4), brief)).packets is None
         reading = await broker.read("c", top, brief)
-        assert (top, []) == reading
+        assert (top, [], 6) == reading
         after = await broker.publish("c", Packet(1, b"x"), retention)
         assert Position(top.epoch, 6) == after
 

@@ -25,6 +25,7 @@ from socketeer.asyncio.server import (
 from socketeer.exceptions import ConnectionClosed
 from socketeer.frames import Close
 from socketeer.http11 import Request, Response
+from socketeer.pubsub import Hub, Subscription
 from socketeer.typing import Data, Origin, Subprotocol
 
 
@@ -45,6 +46,14 @@ async def receive(connection: Connection, decode: bool | None) -> None:
         assert_type(text, str)
     async for piece in connection.recv_streaming(decode=False):
         assert_type(piece, bytes)
+
+
+async def follow(hub: Hub, connection: ServerConnection) -> None:
+    """
+    A connection can be attached to a hub.
+    """
+    async with hub.attach(connection, user="ada") as session:
+        assert_type(await session.subscribe("room", recent=5), Subscription)
 
 
 async def pieces() -> AsyncIterator[bytes]:

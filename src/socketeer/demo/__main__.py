@@ -8,18 +8,24 @@ import contextlib
 import errno
 import functools
 import signal
+import sys
 import webbrowser
 
 from socketeer.asyncio.server import Server, serve
 from socketeer.frames import CloseCode
+from socketeer.pubsub import BrokerUnavailable, Hub
 
-from .chat import ChatRoom
+from .chat import Chat
 from .messages import MAX_MESSAGE_SIZE
 from .pages import process_request
+from .rooms import room_topics
 
 # Tried first, so that pages find the server again after a restart. Any free
 # port is taken if another program has it.
 PREFERRED_PORT = 8765
+
+# More pages are refused, and try again later.
+MAX_PAGES = 200
 
 # Addresses that mean "all networks" to listen on, but nowhere to go to.
 EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - compared only
@@ -43,32 +49,65 @@ def main() -> None:
         help=f"port to listen on (default: {PREFERRED_PORT} if free, else any)",
     )
     parser.add_argument(
+        "--redis",
+        metavar="URL",
+        help="keep the rooms there, as in redis://localhost:6379/0, so that they"
+        " outlive this program (default: in memory)",
+    )
+    parser.add_argument(
+        "--grace",
+        type=seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="how long those count as here whose connection has ended, because"
+        " they may be back in a moment (default: %(default)s)",
+    )
+    parser.add_argument(
         "--open", action="store_true", help="open the page in a browser"
     )
     arguments = parser.parse_args()
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run(arguments.host, arguments.port, show=arguments.open))
+    try:
+        hub = Hub(arguments.redis, topics=room_topics(), grace=arguments.grace)
+    except (ImportError, ValueError) as error:
+        parser.error(str(error))
+    chat = Chat(hub, keeper="memory" if arguments.redis is None else "Redis")
+    try:
+        asyncio.run(run(chat, arguments.host, arguments.port, show=arguments.open))
+    except KeyboardInterrupt:
+        pass
+    except BrokerUnavailable as error:
+        sys.exit(f"{parser.prog}: {error}")
 
 
-async def run(host: str, port: int | None, *, show: bool = False) -> None:
+def seconds(text: str) -> float:
+    """Read a number of seconds, at most an hour."""
+    value = float(text)
+    if not 0 <= value <= 3600:
+        raise ValueError(text)
+    return value
+
+
+async def run(chat: Chat, host: str, port: int | None, *, show: bool = False) -> None:
     """Serve the chat until SIGINT or SIGTERM."""
-    server = await listen(ChatRoom(), host, port)
-    async with server:
+    async with chat.hub, await listen(chat, host, port) as server:
         url = page_url(server)
         print(url, flush=True)  # noqa: T201 - what the program is asked for
-        print("Open it in several tabs and talk. Stop with Ctrl+C.")  # noqa: T201
+        print(  # noqa: T201
+            "Open it in several tabs and talk. Stop with Ctrl+C.", flush=True
+        )
         if show:
             await asyncio.to_thread(webbrowser.open, url)
         close_on_signals(server)
         await server.wait_closed()
 
 
-async def listen(room: ChatRoom, host: str, port: int | None) -> Server:
+async def listen(chat: Chat, host: str, port: int | None) -> Server:
     """Start a server on this port, or on a free one if there is none given."""
     start = functools.partial(
         serve,
-        room.handle,
+        chat.handle,
         host,
+        max_connections=MAX_PAGES,
         process_request=process_request,
         max_size=MAX_MESSAGE_SIZE,
     )

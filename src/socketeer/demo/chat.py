@@ -1,78 +1,77 @@
 """
-The chat room: who is here, what was said, who hears it.
+The chat: who comes, where they are, what they say.
 
-The room is one object; each connection is served by one call of
-:meth:`ChatRoom.handle`, which ends when the connection does. Everything that
-more than one page must see goes through :func:`~socketeer.broadcast`, which
-never waits: a page on a slow network delays nobody.
+A page takes part with two sessions on one connection. One belongs to its user
+and is in one room at a time: it gets every message of that room, and makes the
+user present there. The other belongs to nobody and watches the rest, so that
+the page can show where something is going on.
+
+What more than one page must see is published. The hub brings it to all of them,
+in this process and in others, and delays nobody for a page on a slow network.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
 import json
-import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Any
 
 import socketeer
-from socketeer.asyncio.server import ServerConnection, broadcast
+from socketeer.asyncio.server import ServerConnection
 from socketeer.exceptions import ConnectionClosed
 from socketeer.frames import CloseCode
+from socketeer.pubsub import BrokerUnavailable, Hub, Session
 
+from .allowance import Allowance
 from .messages import (
     MAX_NICKNAME_LENGTH,
     ChatError,
+    Enter,
     Join,
     Ping,
     Say,
     parse_message,
 )
+from .rooms import RECENT, ROOMS, nickname_of, saying, topic_of
 
-__all__ = ["Allowance", "ChatRoom", "unused_nickname"]
+__all__ = ["Chat", "Visit", "unused_nickname", "user_of"]
 
 # Seconds; a page joins as soon as it is connected.
 JOIN_TIMEOUT = 10
 
 # Messages that a page may send at once, and then per second. A fast typist
-# needs one or two; the page's own pings are counted, too.
+# needs one or two; the page's own pings are counted, too. Who sends more is
+# read more slowly, and so has to send more slowly.
 BURST = 20
 RATE = 5
 
-# A page that goes on sending after so many refusals is not a page.
-MAX_REFUSALS = 100
 
-
-class ChatRoom:
+class Chat:
     """
-    A room in which everybody hears everybody.
+    A few rooms, in each of which everybody hears everybody.
 
     Args:
-        capacity: Largest number of members; more are sent away with 1013,
-            and their pages try again later.
-        memory: Number of past messages shown to those who come.
+        hub: Where the rooms are.
+        keeper: What the pages say about where messages are kept.
         clock: Returns the time of day, in seconds.
     """
 
     def __init__(
         self,
+        hub: Hub,
         *,
-        capacity: int = 200,
-        memory: int = 50,
+        keeper: str = "memory",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.members: dict[ServerConnection, str] = {}
-        self.history: deque[dict[str, Any]] = deque(maxlen=memory)
-        self.capacity = capacity
+        self.hub = hub
+        self.keeper = keeper
         self.clock = clock
-        # Messages are numbered from 1 in each run of the server. A page that
-        # reconnects knows by epoch and number what it has shown already.
-        self.epoch = secrets.token_hex(8)
-        self.numbers = itertools.count(1)
+        self.naming = asyncio.Lock()
 
     async def handle(self, connection: ServerConnection) -> None:
         """
@@ -81,116 +80,166 @@ class ChatRoom:
         Returning from a handler closes the connection with code 1000.
         """
         try:
-            nickname = await self.admit(connection)
-            if nickname is not None:
-                with self.membership(connection, nickname):
-                    await self.welcome(connection, nickname)
-                    await self.listen(connection, nickname)
+            join = await receive_join(connection)
+            async with contextlib.AsyncExitStack() as stack:
+                user = user_of(join.token)
+                async with self.naming:
+                    nickname = await self.find_nickname(user, join.nickname)
+                    info = {"nickname": nickname}
+                    member = self.hub.attach(connection, user, info)
+                    await stack.enter_async_context(member)
+                watcher = self.hub.attach(connection)
+                await stack.enter_async_context(watcher)
+                visit = Visit(self, connection, member, watcher)
+                await visit.welcome(nickname)
+                await visit.enter(join.room, join.since)
+                await visit.listen(nickname)
         except ChatError as error:
             await connection.close(CloseCode.POLICY_VIOLATION, str(error))
+        except BrokerUnavailable:
+            await connection.close(CloseCode.TRY_AGAIN_LATER, "the broker is away")
         except ConnectionClosed:
             pass  # The network, a laptop's lid, a tab: pages come and go.
 
-    async def admit(self, connection: ServerConnection) -> str | None:
-        """Wait for the page to join; return its nickname if there is room."""
-        try:
-            async with asyncio.timeout(JOIN_TIMEOUT):
-                message = parse_message(await connection.recv())
-        except TimeoutError as error:
-            raise ChatError("expected to join in time") from error
-        if not isinstance(message, Join):
-            raise ChatError("expected to join first")
-        if len(self.members) >= self.capacity:
-            await connection.close(CloseCode.TRY_AGAIN_LATER, "the room is full")
-            return None
-        return unused_nickname(message.nickname, self.members.values())
+    async def find_nickname(self, user: str, nickname: str) -> str:
+        """Return the nickname, or one like it that nobody else has."""
+        others = [who for who in await self.hub.users() if who.user != user]
+        return unused_nickname(nickname, [nickname_of(other) for other in others])
 
-    @contextlib.contextmanager
-    def membership(self, connection: ServerConnection, nickname: str) -> Iterator[None]:
-        """Be a member of the room for the duration of a ``with`` block."""
-        self.announce({"type": "joined", "nickname": nickname})
-        self.members[connection] = nickname
-        try:
-            yield
-        finally:
-            del self.members[connection]
-            self.announce({"type": "left", "nickname": nickname})
-
-    async def welcome(self, connection: ServerConnection, nickname: str) -> None:
-        """Tell a new member its name, who is here, and what was said."""
-        event = {
-            "type": "welcome",
-            "nickname": nickname,
-            "members": list(self.members.values()),
-            "epoch": self.epoch,
-            "history": list(self.history),
-            "server": f"Socketeer {socketeer.__version__}",
-            "core": socketeer.core_implementation,
+    async def people(self) -> dict[str, list[dict[str, str]]]:
+        """Return who is where."""
+        return {
+            room: [
+                {"id": member.user, "nickname": nickname_of(member)}
+                for member in await self.hub.members(topic_of(room))
+            ]
+            for room in ROOMS
         }
-        await connection.send(json.dumps(event))
 
-    async def listen(self, connection: ServerConnection, nickname: str) -> None:
-        """Act on what a member sends, until it is gone."""
+
+class Visit:
+    """
+    One page, from joining to its end.
+
+    Args:
+        chat: The chat.
+        connection: The connection to the page.
+        member: The session of the page's user.
+        watcher: The session that looks into the other rooms.
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        connection: ServerConnection,
+        member: Session,
+        watcher: Session,
+    ) -> None:
+        self.chat = chat
+        self.connection = connection
+        self.member = member
+        self.watcher = watcher
+        self.room = ""
+
+    async def send(self, **event: Any) -> None:
+        """Tell this page, and nobody else."""
+        await self.connection.send(json.dumps(event))
+
+    async def welcome(self, nickname: str) -> None:
+        """Tell a new page its name, and where it is."""
+        await self.send(
+            type="welcome",
+            id=self.member.user,
+            nickname=nickname,
+            server=f"Socketeer {socketeer.__version__}",
+            core=socketeer.core_implementation,
+            keeper=self.chat.keeper,
+        )
+
+    async def enter(self, room: str, since: str | None) -> None:
+        """
+        Go to a room; send what the page missed there, and then whether it has all.
+
+        Args:
+            room: The room.
+            since: Position of the last message that the page has seen in this room.
+        """
+        await self.watcher.unsubscribe(topic_of(room))
+        if self.room and self.room != room:
+            await self.member.unsubscribe(topic_of(self.room))
+        self.room = room
+        # What the page gets of the room from here on is without a gap.
+        await self.send(type="entering", room=room)
+        subscription = await self.member.subscribe(
+            topic_of(room), since=since, recent=RECENT
+        )
+        for other in map(topic_of, ROOMS):
+            if other not in self.watcher.subscriptions and other != topic_of(room):
+                await self.watcher.subscribe(other)
+        await self.send(
+            type="entered",
+            room=room,
+            recovered=subscription.recovered,
+            missed=subscription.missed,
+            position=subscription.position,
+            people=await self.chat.people(),
+        )
+
+    async def listen(self, nickname: str) -> None:
+        """Do what the page wants, until it is gone."""
         allowance = Allowance(rate=RATE, burst=BURST)
-        refusals = 0
-        async for data in connection:
+        async for data in self.connection:
             message = parse_message(data)
-            if not allowance.take(time.monotonic()):
-                refusals += 1
-                if refusals > MAX_REFUSALS:
-                    raise ChatError("too many messages")
-                await connection.send(json.dumps({"type": "slow down"}))
-                continue
+            await asyncio.sleep(allowance.take(time.monotonic()))
             match message:
-                case Say(text):
-                    self.say(nickname, text)
+                case Say(text, key):
+                    await self.say(nickname, text, key)
                 case Ping(number):
-                    await connection.send(json.dumps({"type": "pong", "id": number}))
+                    await self.send(type="pong", id=number)
+                case Enter(room, since):
+                    await self.enter(room, since)
                 case Join():
                     raise ChatError("joined already")
 
-    def say(self, nickname: str, text: str) -> None:
-        """Let everybody hear, the speaker included, and remember."""
-        event = {
-            "type": "said",
-            "number": next(self.numbers),
-            "nickname": nickname,
-            "text": text,
-            "at": self.clock(),
-        }
-        self.history.append(event)
-        self.announce(event)
+    async def say(self, nickname: str, text: str, key: str) -> None:
+        """
+        Let everybody in the room hear; tell the page whether this worked.
 
-    def announce(self, event: dict[str, Any]) -> None:
-        """Send an event to all members, without waiting for any of them."""
-        broadcast(self.members, json.dumps({"at": self.clock(), **event}))
+        A page that got no answer says it again with the same key. That is
+        harmless: of several messages with one key, only the first is published.
+        """
+        user = self.member.user
+        at = self.chat.clock()
+        message = saying(text, key=f"{user}.{key}", nickname=nickname, at=at, by=user)
+        try:
+            await self.chat.hub.publish_json(
+                topic_of(self.room), message, key=message["id"]
+            )
+        except BrokerUnavailable:
+            await self.send(type="not said", key=key)
+        else:
+            await self.send(type="said", key=key)
 
 
-class Allowance:
+async def receive_join(connection: ServerConnection) -> Join:
+    """Wait for the page to join."""
+    try:
+        async with asyncio.timeout(JOIN_TIMEOUT):
+            message = parse_message(await connection.recv())
+    except TimeoutError as error:
+        raise ChatError("expected to join in time") from error
+    if not isinstance(message, Join):
+        raise ChatError("expected to join first")
+    return message
+
+
+def user_of(token: str) -> str:
     """
-    A limit on how often something happens: a token bucket.
+    Return the name of a user of the hub: what others see of a page's token.
 
-    Args:
-        rate: How often it may happen in the long run, per second.
-        burst: How often it may happen at once after a quiet time.
+    Whoever knows the token is this user, so nobody else is told.
     """
-
-    def __init__(self, *, rate: float, burst: int) -> None:
-        self.rate = rate
-        self.burst = burst
-        self.tokens = float(burst)
-        self.updated_at: float | None = None
-
-    def take(self, now: float) -> bool:
-        """Tell whether it may happen at this time, in seconds; count it if so."""
-        if self.updated_at is not None:
-            earned = (now - self.updated_at) * self.rate
-            self.tokens = min(self.burst, self.tokens + earned)
-        self.updated_at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
 def unused_nickname(nickname: str, taken: Collection[str]) -> str:

@@ -1,11 +1,15 @@
 """
 The words of the chat: JSON objects in text messages.
 
-A page sends ``join`` once, then ``say`` and ``ping`` as often as it likes::
+A page sends ``join`` once, then the others as often as it likes::
 
-    {"type": "join", "nickname": "Ada"}
-    {"type": "say", "text": "Hello!"}
+    {"type": "join", "token": "R4nd0m-R4nd0m-R4nd0m", "nickname": "Ada",
+     "room": "Tavern", "since": null}
+    {"type": "enter", "room": "Garden", "since": "k3jf8a.117"}
+    {"type": "say", "key": "x1y2z3", "text": "Hello!"}
     {"type": "ping", "id": 7}
+
+``since`` is the position of the last message that the page has of that room.
 
 What comes from the network is checked here, once, and becomes an object of a
 known class with known limits; the rest of the demo trusts these objects.
@@ -14,13 +18,18 @@ known class with known limits; the rest of the demo trusts these objects.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from typing import Any
+
+from .rooms import ROOMS
 
 __all__ = [
     "MAX_MESSAGE_SIZE",
     "MAX_NICKNAME_LENGTH",
     "MAX_TEXT_LENGTH",
     "ChatError",
+    "Enter",
     "Join",
     "Message",
     "Ping",
@@ -40,6 +49,11 @@ MAX_MESSAGE_SIZE = 8 * 1024
 # The largest integer that a JavaScript number holds exactly.
 MAX_PING_ID = 2**53 - 1
 
+# Characters. Positions and keys are short; a token is a secret and must not be.
+MAX_POSITION_LENGTH = 64
+KEY = re.compile(r"[\w-]{1,32}", re.ASCII)
+TOKEN = re.compile(r"[\w-]{16,64}", re.ASCII)
+
 # Joins several emoji into one. It prints nothing itself, so cleaning would
 # remove it and take families apart.
 ZERO_WIDTH_JOINER = "\u200d"
@@ -55,16 +69,28 @@ class ChatError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Enter the room under this nickname, or one close to it."""
+    """Come in under this nickname, or one close to it; the token says who it is."""
 
     nickname: str
+    token: str
+    room: str
+    since: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Go to another room."""
+
+    room: str
+    since: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Say this to everybody."""
+    """Say this to everybody in the room; the key makes it one message."""
 
     text: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +100,7 @@ class Ping:
     id: int
 
 
-Message = Join | Say | Ping
+Message = Join | Enter | Say | Ping
 
 
 def parse_message(data: str | bytes) -> Message:
@@ -82,7 +108,7 @@ def parse_message(data: str | bytes) -> Message:
     Turn a message from a page into an object that obeys the limits.
 
     Raises:
-        ChatError: It is not one of the three messages, or a value in it
+        ChatError: It is not one of the four messages, or a value in it
             is of the wrong type, empty, or too long.
     """
     if not isinstance(data, str):
@@ -92,15 +118,33 @@ def parse_message(data: str | bytes) -> Message:
     except (ValueError, RecursionError) as error:
         raise ChatError("expected JSON") from error
     match fields:
-        case {"type": "join", "nickname": str(nickname)}:
-            return Join(clean_nickname(nickname))
-        case {"type": "say", "text": str(text)}:
-            return Say(clean_text(text))
+        case {"type": "join", "nickname": str(nickname), "token": str(token)}:
+            if not TOKEN.fullmatch(token):
+                raise ChatError("malformed token")
+            return Join(clean_nickname(nickname), token, *place(fields))
+        case {"type": "enter"}:
+            return Enter(*place(fields))
+        case {"type": "say", "text": str(text), "key": str(key)}:
+            if not KEY.fullmatch(key):
+                raise ChatError("malformed key")
+            return Say(clean_text(text), key)
         # bool is a subclass of int; {"id": true} is a mistake all the same.
         case {"type": "ping", "id": int(number)} if not isinstance(number, bool):
             if not 0 <= number <= MAX_PING_ID:
                 raise ChatError("ping id out of range")
             return Ping(number)
+    raise ChatError("unknown message")
+
+
+def place(fields: dict[str, Any]) -> tuple[str, str | None]:
+    """Return a room, and the position of the last message known there."""
+    match fields:
+        case {"room": str(room), "since": str() | None as since}:
+            if room not in ROOMS:
+                raise ChatError("unknown room")
+            if since is not None and len(since) > MAX_POSITION_LENGTH:
+                raise ChatError("malformed position")
+            return room, since
     raise ChatError("unknown message")
 
 

@@ -1,161 +1,62 @@
 /**
- * The page of the chat.
+ * The page of the chat: one connection, a few rooms, and the room one is in.
  *
- * What others wrote reaches the document as text only (textContent), never as
- * HTML. The connection is one object with one rule: whenever it is lost, try
- * again, each time after a longer and random wait.
+ * It remembers of each room the position of the last message that it has, and says
+ * so when it comes (back) there. The server then sends what is missing, or tells that
+ * it cannot.
  */
 
-const PING_EVERY = 2_000; // milliseconds between measurements
-const FIRST_PINGS = 4; // measurements made faster, to have something to show
-const FIRST_PING_EVERY = 250; // milliseconds
-const PONG_WITHIN = 10_000; // milliseconds for a pong, or to connect; then it is lost
-const FIRST_WAIT = 500; // milliseconds; doubled after each failure
-const LONGEST_WAIT = 10_000; // milliseconds
-const MEASUREMENTS = 40; // round trips shown
-const SAME_BREATH = 120; // seconds between messages shown as one group
+import { Connection } from "./connection.js";
+import { $, RoundTrips, avatar, element } from "./drawing.js";
+import { Room } from "./room.js";
 
-// Close codes after which trying again would only fail again.
-const POLICY_VIOLATION = 1008;
+const TOPIC = "demo:"; // what the topics of rooms begin with
+const SAY_AGAIN_AFTER = 2_000; // milliseconds, when the server could not publish
 
-const $ = (id) => document.getElementById(id);
-
-/** Make an element that shows text, whatever the text contains. */
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
+/** Text that nobody guesses, and no other page has. */
+function randomText() {
+  // crypto.randomUUID() exists for https and localhost only.
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
-
-// ------------------------------------------------------------------ connection
-
-class Connection {
-  /** Opens a WebSocket to `url` and keeps it open; reports to `page`. */
-  constructor(url, page) {
-    this.url = url;
-    this.page = page;
-    this.failures = 0;
-    this.pingId = 0;
-  }
-
-  open() {
-    clearTimeout(this.waiting);
-    this.retryAt = undefined;
-    this.page.onState("connecting");
-    this.overdue = setTimeout(() => this.abandon(), PONG_WITHIN);
-    this.socket = new WebSocket(this.url);
-    this.socket.onopen = () => this.page.onOpen();
-    this.socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
-    this.socket.onclose = (event) => this.lost(event);
-  }
-
-  /** False as soon as the closing handshake begins: send() would discard. */
-  get isOpen() {
-    return this.socket?.readyState === WebSocket.OPEN;
-  }
-
-  send(message) {
-    this.socket.send(JSON.stringify(message));
-  }
-
-  receive(event) {
-    if (event.type === "pong") this.measured(event.id);
-    else this.page.onEvent(event);
-  }
-
-  /** Call when the server has let us in: failures before that one count. */
-  settled() {
-    this.failures = 0;
-    this.page.onState("open");
-    this.startPings();
-  }
-
-  lost({ code, reason }) {
-    this.stopPings();
-    if (code === POLICY_VIOLATION) {
-      this.page.onRefused(reason);
-      return;
-    }
-    // "Full jitter": after a restart of the server thousands of pages come
-    // back spread over the whole wait, not in waves.
-    const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.failures);
-    this.failures += 1;
-    const wait = Math.random() * longest;
-    this.retryAt = Date.now() + wait;
-    this.waiting = setTimeout(() => this.open(), wait);
-    this.page.onState("lost");
-  }
-
-  retryNow() {
-    if (this.retryAt !== undefined) this.open();
-  }
-
-  // A browser does not let a page send ping frames, nor see those of the
-  // server, so round trips are measured with messages of our own.
-
-  startPings() {
-    this.stopPings();
-    this.measurements = 0;
-    this.ping();
-  }
-
-  stopPings() {
-    clearTimeout(this.pinging);
-    clearTimeout(this.overdue);
-  }
-
-  ping() {
-    if (!this.isOpen) return;
-    this.pingId += 1;
-    this.pingSentAt = performance.now();
-    this.send({ type: "ping", id: this.pingId });
-    this.overdue = setTimeout(() => this.abandon(), PONG_WITHIN);
-  }
-
-  measured(id) {
-    if (id !== this.pingId) return;
-    this.page.onRoundTrip(performance.now() - this.pingSentAt);
-    clearTimeout(this.overdue);
-    this.measurements += 1;
-    const wait = this.measurements < FIRST_PINGS ? FIRST_PING_EVERY : PING_EVERY;
-    this.pinging = setTimeout(() => this.ping(), wait);
-  }
-
-  /** Give up a connection that died in silence: close() alone would wait. */
-  abandon() {
-    this.socket.onmessage = null;
-    this.socket.onclose = null;
-    this.socket.close();
-    this.lost({ code: 1006, reason: "" });
-  }
-}
-
-// ------------------------------------------------------------------------ page
 
 class Page {
+  me = { id: undefined, nickname: null };
+  roundTrips = new RoundTrips();
+  connections = 0;
+  unread = 0;
+  isOpen = false;
+
   constructor() {
-    this.members = [];
-    this.roundTrips = [];
-    this.reconnects = 0;
-    this.unread = 0;
-    this.shown = { epoch: undefined, number: 0 };
+    this.rooms = new Map();
+    for (const link of document.querySelectorAll("#rooms a")) {
+      const room = new Room(link.hash.slice(1), link, this.me);
+      room.onNewest = () => this.updateConversation();
+      room.list.addEventListener("scroll", () => this.updateConversation());
+      $("lists").append(room.list);
+      this.rooms.set(room.name, room);
+    }
     const url = new URL("chat", location.href);
     url.protocol = url.protocol.replace("http", "ws");
+    url.hash = "";
     this.connection = new Connection(url, this);
   }
 
   start() {
     this.listen();
-    this.nickname = sessionStorage.getItem("nickname");
-    if (this.nickname) this.connection.open();
+    // Kept for this tab, through reloads: whoever has the token is the same person.
+    this.token = sessionStorage.getItem("token") ?? randomText();
+    sessionStorage.setItem("token", this.token);
+    this.me.nickname = sessionStorage.getItem("nickname");
+    this.showRoom();
+    if (this.me.nickname) this.connection.open();
     else this.askNickname();
   }
 
   listen() {
     $("join").addEventListener("submit", () => this.join());
     // Escape closes the dialog, and would leave the page without a nickname.
-    $("dialog").addEventListener("close", () => this.nickname || this.askNickname());
+    $("dialog").addEventListener("close", () => this.me.nickname || this.askNickname());
     $("composer").addEventListener("submit", (event) => {
       event.preventDefault();
       this.say();
@@ -169,8 +70,8 @@ class Page {
     $("text").addEventListener("input", () => this.updateComposer());
     $("retry").addEventListener("click", () => this.connection.retryNow());
     $("newest").addEventListener("click", () => this.showNewest());
-    $("messages").addEventListener("scroll", () => this.onScroll());
-    window.addEventListener("resize", () => this.atEnd && this.showNewest());
+    window.addEventListener("hashchange", () => this.walk());
+    window.addEventListener("resize", () => this.room.atEnd && this.showNewest());
     window.addEventListener("online", () => this.connection.retryNow());
     document.addEventListener("visibilitychange", () => this.onVisibility());
   }
@@ -181,20 +82,19 @@ class Page {
     this.onState("idle");
     $("problem").textContent = problem;
     $("problem").hidden = !problem;
-    $("nickname").value = this.nickname ?? "";
-    this.nickname = null;
+    $("nickname").value = this.me.nickname ?? "";
+    this.me.nickname = null;
     if (!$("dialog").open) $("dialog").showModal();
     $("nickname").select();
   }
 
   join() {
-    this.nickname = $("nickname").value;
-    sessionStorage.setItem("nickname", this.nickname);
+    this.me.nickname = $("nickname").value;
     this.connection.open();
   }
 
   onOpen() {
-    this.connection.send({ type: "join", nickname: this.nickname });
+    this.goTo(this.room, { type: "join", token: this.token, nickname: this.me.nickname });
   }
 
   onRefused(reason) {
@@ -202,81 +102,99 @@ class Page {
     this.askNickname(reason ? `The server said: ${reason}.` : "");
   }
 
+  // ---- walking from room to room
+
+  /** The room that the address names; the first one if it names none. */
+  showRoom() {
+    const [first] = this.rooms.values();
+    this.room = this.rooms.get(location.hash.slice(1)) ?? first;
+    for (const room of this.rooms.values()) {
+      const isCurrent = room === this.room;
+      room.list.hidden = !isCurrent;
+      room.link.setAttribute("aria-current", isCurrent ? "page" : "false");
+      if (!isCurrent) room.left();
+    }
+    this.room.link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (this.room.atEnd) this.room.showNewest();
+    this.updateConversation();
+    this.showMembers();
+  }
+
+  walk() {
+    this.showRoom();
+    if (this.isOpen && this.connection.isOpen) this.follow();
+  }
+
+  /** Has the server go where the page went. */
+  follow() {
+    if (this.goingTo !== this.room) this.goTo(this.room, { type: "enter" });
+  }
+
+  goTo(room, message) {
+    this.goingTo = room;
+    this.connection.send({ ...message, room: room.name, since: room.position });
+  }
+
   // ---- what the server tells
 
   onEvent(event) {
     switch (event.type) {
+      case undefined: return this.onMessage(event);
       case "welcome": return this.onWelcome(event);
-      case "joined": return this.onJoined(event);
-      case "left": return this.onLeft(event);
-      case "said": return this.onSaid(event);
-      case "slow down": return this.notice("Slow down: the last message was not sent.");
+      case "entering": return this.rooms.get(event.room).entering();
+      case "entered": return this.onEntered(event);
+      case "joined":
+      case "left": return this.onPresence(event);
+      case "said": return this.rooms.forEach((room) => room.confirmed(event.key));
+      case "not said": return this.onNotSaid();
     }
   }
 
-  onWelcome({ nickname, members, epoch, history, server, core }) {
-    const before = this.shown.epoch;
-    // What this browser calls us stays in sessionStorage; the server may have
-    // added a number because another page has the same name.
-    this.me = nickname;
-    this.members = members;
-    if (before !== undefined) {
-      this.reconnects += 1;
-      $("reconnects").textContent = this.reconnects;
-      this.notice(before === epoch ? "Connected again." : "Connected again; the server has restarted.");
-    }
-    if (before !== epoch) this.shown = { epoch, number: 0 };
-    for (const message of history) this.onSaid(message, false);
-    $("server").textContent = `${server}, ${core} core`;
+  onWelcome({ id, nickname, server, core, keeper }) {
+    this.me.id = id;
+    // The server may have added a number because somebody else has this name.
+    this.me.nickname = nickname;
+    sessionStorage.setItem("nickname", nickname);
+    $("server").textContent = `${server}, ${core} core. Rooms are kept in ${keeper}.`;
+    this.isNew = true;
+  }
+
+  onEntered({ room: name, people, ...position }) {
+    for (const [where, who] of Object.entries(people)) this.rooms.get(where).setPeople(who);
+    const room = this.rooms.get(name);
+    room.entered(position, this.isNew && this.connections > 0);
+    if (this.isNew) this.onSettled();
+    this.isNew = false;
+    // Meanwhile, one may have gone on to another room.
+    if (room !== this.room) room.left();
+    this.follow();
+    this.sayAgain(room);
     this.showMembers();
+    this.updateConversation();
+  }
+
+  onSettled() {
+    this.connections += 1;
+    $("reconnects").textContent = this.connections - 1;
     this.connection.settled();
-    this.updateComposer();
-    if (before === undefined) $("text").focus();
+    if (this.connections === 1) $("text").focus();
   }
 
-  onJoined({ nickname }) {
-    this.members.push(nickname);
+  onPresence(event) {
+    const room = this.rooms.get(event.room);
+    if (event.type === "joined") room.joined(event);
+    else room.leaves(event);
     this.showMembers();
-    this.notice(`${nickname} joined`);
   }
 
-  onLeft({ nickname }) {
-    this.members = this.members.filter((member) => member !== nickname);
-    this.showMembers();
-    this.notice(`${nickname} left`);
-  }
-
-  onSaid({ number, nickname, text, at }, isNew = true) {
-    if (number <= this.shown.number) return; // seen before the reconnection
-    this.shown.number = number;
-    const mine = nickname === this.me;
-    const item = element("li", mine ? "message mine" : "message");
-    const last = this.lastSaid;
-    if (last && last.nickname === nickname && at - last.at < SAME_BREATH) {
-      item.classList.add("continued");
+  onMessage(message) {
+    const room = this.rooms.get(message.topic.slice(TOPIC.length));
+    if (room !== this.room) {
+      room.countUnread();
+    } else if (room.take(message) && document.hidden && message.data.by !== this.me.id) {
+      this.countUnread(this.unread + 1);
     }
-    this.lastSaid = { nickname, at };
-    const head = element("p", "head");
-    head.append(element("bdi", "name", mine ? "You" : nickname), this.time(at));
-    const text_ = element("p", "text", text);
-    text_.dir = "auto";
-    item.append(avatar(nickname), head, text_);
-    this.append(item, mine);
-    if (isNew && !mine && document.hidden) this.countUnread(this.unread + 1);
-  }
-
-  time(at) {
-    const date = new Date(at * 1000);
-    const time = element("time", "", date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
-    time.dateTime = date.toISOString();
-    return time;
-  }
-
-  notice(text) {
-    this.lastSaid = undefined;
-    const item = element("li", "notice");
-    item.append(element("bdi", "", text));
-    this.append(item);
+    this.updateConversation();
   }
 
   // ---- talking
@@ -285,10 +203,25 @@ class Page {
     const text = $("text").value.trim();
     // A text that cannot be sent now stays where it is.
     if (!text || !this.isOpen || !this.connection.isOpen) return;
-    this.connection.send({ type: "say", text });
+    const key = randomText();
+    this.room.say(key, text);
+    // Until the room is entered, the server believes this page to be elsewhere.
+    if (this.room.isLive) this.connection.send({ type: "say", key, text });
     $("text").value = "";
     this.updateComposer();
+    this.updateConversation();
     $("text").focus();
+  }
+
+  /** With the same keys, so that nothing is said twice. */
+  sayAgain(room) {
+    if (room !== this.room || !room.isLive || !this.connection.isOpen) return;
+    for (const [key, text] of room.unconfirmed()) this.connection.send({ type: "say", key, text });
+  }
+
+  onNotSaid() {
+    clearTimeout(this.sayingAgain);
+    this.sayingAgain = setTimeout(() => this.sayAgain(this.room), SAY_AGAIN_AFTER);
   }
 
   updateComposer() {
@@ -308,7 +241,8 @@ class Page {
     clearInterval(this.countdown);
     if (state === "lost") {
       this.countdown = setInterval(() => this.showWait(), 250);
-      this.clearRoundTrip();
+      this.roundTrips.clear();
+      this.room.left();
     }
     const words = {
       idle: "Not connected",
@@ -328,49 +262,31 @@ class Page {
   }
 
   onRoundTrip(milliseconds) {
-    this.roundTrips = [...this.roundTrips, milliseconds].slice(-MEASUREMENTS);
-    const sorted = [...this.roundTrips].sort((a, b) => a - b);
-    $("rtt").textContent = duration(milliseconds);
-    $("best").textContent = duration(sorted[0]);
-    $("median").textContent = duration(sorted[sorted.length >> 1]);
-    drawSpark(this.roundTrips);
-  }
-
-  clearRoundTrip() {
-    $("rtt").textContent = "–";
+    this.roundTrips.add(milliseconds);
   }
 
   // ---- showing
 
   showMembers() {
-    const names = [...this.members].sort((a, b) => (b === this.me) - (a === this.me) || a.localeCompare(b));
-    $("count").textContent = names.length;
-    $("members").replaceChildren(...names.map((name) => {
+    const mine = ([id]) => id === this.me.id;
+    const people = [...this.room.people].sort((a, b) => mine(b) - mine(a) || a[1].localeCompare(b[1]));
+    $("count").textContent = people.length;
+    $("members").replaceChildren(...people.map(([id, name]) => {
       const item = element("li", "member");
       item.append(avatar(name), element("bdi", "name", name));
-      if (name === this.me) item.append(element("span", "you", "you"));
+      if (id === this.me.id) item.append(element("span", "you", "you"));
       return item;
     }));
   }
 
-  append(item, mine = false) {
-    const stay = mine || this.atEnd !== false;
-    $("nothing").hidden = true;
-    $("messages").append(item);
-    if (stay) this.showNewest();
-    else $("newest").hidden = false;
+  updateConversation() {
+    $("nothing").hidden = !this.room.isEmpty;
+    $("newest").hidden = this.room.atEnd;
   }
 
   showNewest() {
-    $("messages").scrollTop = $("messages").scrollHeight;
-    $("newest").hidden = true;
-    this.atEnd = true;
-  }
-
-  onScroll() {
-    const { scrollTop, clientHeight, scrollHeight } = $("messages");
-    this.atEnd = scrollTop + clientHeight > scrollHeight - 40;
-    if (this.atEnd) $("newest").hidden = true;
+    this.room.showNewest();
+    this.updateConversation();
   }
 
   onVisibility() {
@@ -383,35 +299,6 @@ class Page {
     this.unread = count;
     document.title = count ? `(${count}) Socketeer chat` : "Socketeer chat";
   }
-}
-
-// --------------------------------------------------------------------- drawing
-
-/** A disc with the first letter of a name, in a colour of its own. */
-function avatar(name) {
-  let hash = 7;
-  for (const character of name) hash = (hash * 31 + character.codePointAt(0)) % 65_521;
-  const letters = new Intl.Segmenter().segment(name)[Symbol.iterator]();
-  const disc = element("span", "avatar", letters.next().value.segment.toUpperCase());
-  // Steps of the golden angle keep even similar names apart.
-  disc.style.setProperty("--hue", Math.round(hash * 137.508) % 360);
-  disc.setAttribute("aria-hidden", "true");
-  return disc;
-}
-
-function duration(milliseconds) {
-  if (milliseconds < 1) return `${milliseconds.toFixed(2)} ms`;
-  return milliseconds < 100 ? `${milliseconds.toFixed(1)} ms` : `${Math.round(milliseconds)} ms`;
-}
-
-/** Draw the last round trips; the tallest fills the height. */
-function drawSpark(values) {
-  const tallest = Math.max(...values, 0.5);
-  const step = 120 / (MEASUREMENTS - 1);
-  const left = 120 - (values.length - 1) * step;
-  const points = values.map((value, i) => `${(left + i * step).toFixed(1)},${(34 - (30 * value) / tallest).toFixed(1)}`);
-  $("spark-line").setAttribute("points", points.join(" "));
-  $("spark-area").setAttribute("points", [`${left},36`, ...points, "120,36"].join(" "));
 }
 
 new Page().start();

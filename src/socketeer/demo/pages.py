@@ -25,7 +25,10 @@ CHAT_PATH = "/chat"
 FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{
+        f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
+        for name in ("page", "connection", "room", "drawing")
+    },
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
     # Browsers ask for this one on their own.
     "/favicon.ico": ("favicon.svg", "image/svg+xml"),

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ..typing import BytesLike, Data
 
-__all__ = ["OPEN", "FanOutConnection", "Prepared", "Send"]
+__all__ = ["OPEN", "FanOutConnection", "Prepare", "Prepared", "Send"]
 
 OPEN = 1
 
@@ -22,16 +22,30 @@ Prepared = Any
 Send = Callable[[Prepared, int, str], bool]
 
 
+class Prepare(Protocol):
+    """
+    Frames messages.
+    """
+
+    def __call__(
+        self, message: Data | BytesLike, *, text: bool | None = None
+    ) -> Prepared:
+        """
+        Frame a message; as text, as binary, or as its type says.
+        """
+        ...
+
+
 class FanOutConnection(Protocol):
     """
     A connection that can be attached to a hub, such as those of
     :mod:`socketeer.asyncio`.
     """
 
-    @staticmethod
-    def prepare(message: Data | BytesLike, *, text: bool | None = None) -> Prepared:
+    @property
+    def prepare(self) -> Prepare:
         """
-        Frame a message once, for any number of connections.
+        Return what frames a message once, for any number of connections.
         """
         ...
 

@@ -441,6 +441,31 @@ class Feed(Audience["Subscription"]):
             return position.offset
         return None
 
+    async def recall(self, count: int) -> int | None:
+        """
+        Return the cursor of somebody who begins with the last messages.
+
+        Args:
+            count: Most messages.
+
+        Returns:
+            The offset after which everything is in the log here; :obj:`None` without
+            history.
+
+        Raises:
+            BrokerUnavailable: The broker does not answer.
+        """
+        if self.head is None:
+            return None
+        position = Position(self.head.epoch, max(0, self.head.offset - count))
+        if not self._has_all_after(position):
+            oldest = await self._read_back(position)
+            if oldest > position.offset + 1:
+                # There are not as many any more.
+                await self._read_back(Position(position.epoch, oldest - 1))
+        assert self.log is not None
+        return max(self.head.offset - count, self.log.oldest - 1)
+
     def _knows(self, position: Position) -> bool:
         """
         Tell whether a position is one of this log.
@@ -458,23 +483,28 @@ class Feed(Audience["Subscription"]):
         """
         return self.log is not None and self.log.has_all_after(position.offset)
 
-    async def _read_back(self, position: Position) -> None:
+    async def _read_back(self, position: Position) -> int:
         """
         Get older messages from the broker: once, for all who come back.
+
+        Returns:
+            The offset of the oldest message that the broker has, or 0 if it was not
+            asked, or does not know the position.
         """
         retention = self.settings.retention
         async with self._reading:
             if retention is None or self._has_all_after(position):
-                return
+                return 0
             reading = await self._broker.read(self.channel, position, retention)
             log = self.log
             if reading.packets is None or log is None or not self._knows(position):
-                return
+                return reading.oldest
             missing = reading.packets[: log.oldest - 1 - position.offset]
             if position.offset + len(missing) != log.oldest - 1:
-                return
+                return reading.oldest
             framed = []
             for offset, packet in enumerate(missing, position.offset + 1):
                 prepared = self._frame(packet, Position(position.epoch, offset))
                 framed.append((prepared, len(packet.payload)))
             log.prepend(framed, self._clock())
+            return reading.oldest

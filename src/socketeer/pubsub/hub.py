@@ -205,9 +205,25 @@ class Hub(Publishing):
                     stale.append(feed)
         for feed in stale[:MAX_CHECKS]:
             feed.check()
-        for place, user in self._attendance.expire(now):
-            await self._broker.leave(place, user)
-            await self._announce(place, {"leave": [self._broker.node, user]})
+        await self._let_go(now)
+
+    async def _let_go(self, now: float) -> None:
+        """
+        Tell all processes who is not here any more.
+
+        Raises:
+            BrokerUnavailable: The broker does not answer. It is told later.
+        """
+        gone = self._attendance.expire(now)
+        try:
+            while gone:
+                place, user, _ = gone[-1]
+                await self._broker.leave(place, user)
+                await self._announce(place, {"leave": [self._broker.node, user]})
+                gone.pop()
+        finally:
+            for entry in gone:
+                self._attendance.restore(*entry, now)
 
     # What is where.
 
@@ -438,13 +454,23 @@ class Hub(Publishing):
         await self._broker.enter(place, user, to_json(info).encode())
         await self._announce(place, {"enter": [self._broker.node, user, info]})
 
-    async def left(self, session: Session, feed: Feed) -> None:
+    async def left(
+        self, session: Session, feed: Feed, *, for_good: bool = False
+    ) -> None:
         """
-        Note that a session has unsubscribed.
+        Note that a session has ended, or has unsubscribed: that is for good.
         """
-        if feed.settings.presence and session.user is not None:
-            user, now = session.user, self._clock()
-            self._attendance.leave(feed.channel, user, session, now)
+        if not feed.settings.presence or session.user is None:
+            return
+        now = self._clock()
+        self._attendance.leave(
+            feed.channel, session.user, session, now, for_good=for_good
+        )
+        if for_good:
+            try:
+                await self._let_go(now)
+            except BrokerUnavailable as exc:
+                logger.info("user has not left yet: %s", exc)
 
     async def _announce(self, place: str, value: dict[str, Any]) -> None:
         """

@@ -73,9 +73,11 @@ class Attendance:
         self._leaving.pop(key, None)
         return is_new
 
-    def leave(self, place: str, user: str, who: object, now: float) -> None:
+    def leave(
+        self, place: str, user: str, who: object, now: float, *, for_good: bool = False
+    ) -> None:
         """
-        Note that a connection is gone.
+        Note that a connection is gone; without grace if it left for good.
         """
         key = place, user
         connections = self._connections.get(key)
@@ -84,16 +86,26 @@ class Attendance:
         connections.discard(who)
         if not connections:
             del self._connections[key]
-            self._leaving[key] = now + self._grace
+            self._leaving[key] = now if for_good else now + self._grace
 
-    def expire(self, now: float) -> list[tuple[str, str]]:
+    def expire(self, now: float) -> list[tuple[str, str, Any]]:
         """
-        Remove the entries whose time is over; return their places and users.
+        Remove the entries whose time is over; return places, users and infos.
         """
         gone = [key for key, at in self._leaving.items() if at <= now]
         for key in gone:
-            del self._leaving[key], self._info[key]
-        return gone
+            del self._leaving[key]
+        return [(*key, self._info.pop(key)) for key in gone]
+
+    def restore(self, place: str, user: str, info: Any, now: float) -> None:
+        """
+        Put back an entry that expired, unless there is a new one: the broker does
+        not know yet.
+        """
+        key = place, user
+        if key not in self._info:
+            self._info[key] = info
+            self._leaving[key] = now
 
     def entries(self) -> list[tuple[str, str, Any]]:
         """

@@ -59,7 +59,8 @@ class Subscription:
             if ``since`` was not given: who begins, too, has to load a state first.
         position: Where the subscription began to be live, to be given back as
             ``since``; :obj:`None` on topics without history.
-        missed: How many messages were recovered.
+        missed: How many messages were sent before it was live: those after ``since``,
+            or else the ``recent`` ones.
         cursor: Number of the last message that was sent, while the subscriber is
             behind; :obj:`None` while it is in step.
         is_live: Whether it was in step at some time.
@@ -146,7 +147,9 @@ class Registry(Protocol):
     async def acquire(self, topic: str) -> Feed: ...
     async def release(self, feed: Feed) -> None: ...
     async def joined(self, session: Session, feed: Feed) -> None: ...
-    async def left(self, session: Session, feed: Feed) -> None: ...
+    async def left(
+        self, session: Session, feed: Feed, *, for_good: bool = False
+    ) -> None: ...
     def spawn(self, coroutine: Any) -> asyncio.Task[Any]: ...
 
 
@@ -245,7 +248,12 @@ class Session:
         return dict(self._subscriptions)
 
     async def subscribe(
-        self, topic: str, *, since: str | None = None, on_gap: OnGap | None = None
+        self,
+        topic: str,
+        *,
+        since: str | None = None,
+        recent: int = 0,
+        on_gap: OnGap | None = None,
     ) -> Subscription:
         """
         Receive a topic: first what was missed, then what is new.
@@ -258,6 +266,8 @@ class Session:
             since: A position from an earlier subscription or message, maybe of
                 another process. All messages after it are sent to the connection
                 before this returns, or it is told that this is impossible.
+            recent: For who begins, or cannot recover: how many of the last messages
+                are sent to the connection before this returns, as far as there are.
             on_gap: As for :meth:`.Hub.topic`, for this subscription.
 
         Returns:
@@ -267,15 +277,21 @@ class Session:
             BrokerUnavailable: The broker does not answer. Nothing has changed.
             LimitExceeded: The session has ``max_topics`` subscriptions, or the
                 name is too long.
-            ValueError: The name is empty or has control characters.
+            ValueError: The name is empty or has control characters, or ``recent``
+                is negative.
             RuntimeError: The session has ended.
         """
+        if recent < 0:
+            raise ValueError("recent must be positive or equal to zero")
         async with self._changing:
             self._check_room(topic)
             feed = await self._hub.acquire(topic)
             try:
                 subscription = Subscription(self, feed, on_gap)
                 cursor = None if since is None else await feed.recover(since)
+                subscription.recovered = cursor is not None
+                if cursor is None and recent:
+                    cursor = await feed.recall(recent)
                 if not self._is_attached:
                     raise RuntimeError("the session has ended")
             except BaseException:
@@ -287,7 +303,6 @@ class Session:
                 former.feed.part(former)
             self._subscriptions[topic] = subscription
             if cursor is not None and feed.head is not None:
-                subscription.recovered = True
                 subscription.missed = feed.head.offset - cursor
                 subscription.cursor = cursor if subscription.missed else None
             feed.join(subscription)
@@ -325,13 +340,16 @@ class Session:
     async def unsubscribe(self, topic: str) -> None:
         """
         Receive a topic no longer; nothing happens if it was not subscribed to.
+
+        The user leaves the topic at once, unless other connections are there: only
+        those whose connection ends are waited for.
         """
         async with self._changing:
             subscription = self._subscriptions.pop(topic, None)
             if subscription is None:
                 return
             subscription.feed.part(subscription)
-            await self._hub.left(self, subscription.feed)
+            await self._hub.left(self, subscription.feed, for_good=True)
             await self._hub.release(subscription.feed)
 
     # Those who are behind.

@@ -53,10 +53,13 @@ class Reading(NamedTuple):
         top: Position of the newest message, or where it would be.
         packets: All messages after the position that was asked for, up to the top;
             :obj:`None` if some of them are not there any more, or never were.
+        oldest: Offset of the oldest message; one above the top if there is none.
+            Only known if messages were asked for.
     """
 
     top: Position
     packets: list[Packet] | None
+    oldest: int = 0
 
 
 class Receiver(Protocol):

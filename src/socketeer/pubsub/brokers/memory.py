@@ -218,8 +218,8 @@ class MemoryBroker:
         if after is None:
             return Reading(top, [])
         if after.epoch != there.epoch or not log.has_all_after(after.offset):
-            return Reading(top, None)
-        return Reading(top, log.after(after.offset))
+            return Reading(top, None, log.oldest)
+        return Reading(top, log.after(after.offset), log.oldest)
 
     async def enter(self, channel: str, user: str, info: bytes) -> None:
         self._entered.add((channel, user))

@@ -170,22 +170,23 @@ local messages, size, age = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[
 local epoch, top = open(meta, log, ARGV[4])
 redis.call('PEXPIRE', meta, ARGV[5])
 if not ARGV[6] then
-    return {epoch, top, 1}
+    return {epoch, top, 1, 0}
 end
 local after = tonumber(ARGV[7])
 if epoch ~= ARGV[6] then
-    return {epoch, top, 0}
+    return {epoch, top, 0, 0}
 end
 if after > top then
     epoch, top = begin(meta, log, ARGV[4], this_life())
-    return {epoch, top, 0}
+    return {epoch, top, 0, 0}
 end
 trim(meta, log, messages, size, age, milliseconds())
+local oldest = top + 1 - redis.call('XLEN', log)
 local entries = redis.call('XRANGE', log, (after + 1) .. '-0', '+')
 if #entries ~= top - after then
-    return {epoch, top, 0}
+    return {epoch, top, 0, oldest}
 end
-local reply = {epoch, top, 1}
+local reply = {epoch, top, 1, oldest}
 for _, entry in ipairs(entries) do
     reply[#reply + 1] = entry[2][2]
     reply[#reply + 1] = entry[2][4]
@@ -373,10 +374,10 @@ def parse_reading(reply: list[Any]) -> Reading:
     """
     Read what the log said.
     """
-    epoch, top, is_complete, *rest = reply
+    epoch, top, is_complete, oldest, *rest = reply
     packets = [
         Packet(int(opcode), payload)
         for opcode, payload in zip(rest[::2], rest[1::2], strict=True)
     ]
     position = Position(epoch.decode("ascii"), int(top))
-    return Reading(position, packets if is_complete else None)
+    return Reading(position, packets if is_complete else None, int(oldest))
