@@ -125,7 +125,7 @@ def equip_session(session: Session, protocol: Protocol) -> None:
     """
     extensions = protocol.extensions
     if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
-        session.deflate = extensions[0].codec
+        session.deflate = extensions[0]
         session.reserved_bits = 0x40
         session.compression_threshold = COMPRESSION_THRESHOLD
     elif extensions:
