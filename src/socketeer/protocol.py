@@ -151,6 +151,8 @@ class Protocol:
     @property
     def extensions(self) -> Sequence[Extension]:
         """Extensions at work, in the order of negotiation."""
+        if isinstance(self._extensions, tuple):
+            return list(self._extensions)
         return self._extensions
 
     @extensions.setter
@@ -499,8 +501,10 @@ class Protocol:
         To be called when that is over: what it needed is let go of.
         """
         data = bytes(self._reader.buffer)
-        self._reader.discard()
+        self._reader = _NO_READER
         self._frames = _NO_FRAMES
+        # Shorter than a list, above all if it is empty.
+        self._extensions = tuple(self._extensions)
         return data
 
     # For subclasses
@@ -524,6 +528,8 @@ class Protocol:
 
 
 # What a protocol has when others have its connection: nothing comes or goes.
+_NO_READER = StreamReader()
+_NO_READER.feed_eof()
 _NO_FRAMES = FrameEndpoint(
     is_client=True,
     max_message_size=UNLIMITED,
