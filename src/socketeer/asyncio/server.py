@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from .._compatibility import adapt_handler
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
 from ..forwarded import TrustedProxies
-from ..http11 import SERVER, Request, Response
+from ..http11 import SERVER, Request, Response, pack_handshake
 from ..limits import Limits
 from ..protocol import Protocol
 from ..server import ServerProtocol
@@ -131,6 +131,23 @@ class ServerConnection(Connection):
         self._was_open = True
         server.census.open()
         server.start_handler(self)
+
+    def _pack_handshake(self) -> None:
+        server = self.server
+        protocol = cast("ServerProtocol", self._protocol)
+        hooks = (
+            server.process_request,
+            server.process_response,
+            protocol._select_subprotocol,
+        )
+        request, response = self._request, self._response
+        if request is None or response is None or any(hooks):
+            # Who has seen them may have kept them, or given them attributes.
+            super()._pack_handshake()
+            return
+        self._handshake = pack_handshake(request, response)
+        if self._handshake is not None:
+            self._request = self._response = None
 
     def _connection_lost(self, exc: Exception | None) -> None:
         code = _first_close_code(self._link) if self._was_open else None
