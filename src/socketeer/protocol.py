@@ -18,7 +18,7 @@ from __future__ import annotations
 import enum
 import functools
 import logging
-import uuid
+import typing
 from collections.abc import Generator, Sequence
 
 from ._core.endpoint import Endpoint
@@ -47,6 +47,9 @@ from .frames import (
 )
 from .streams import StreamReader
 from .typing import BytesLike, LoggerLike, Origin, Subprotocol
+
+if typing.TYPE_CHECKING:
+    import uuid
 
 __all__ = ["SEND_EOF", "Protocol", "Side", "State"]
 
@@ -135,6 +138,8 @@ class Protocol:
     @functools.cached_property
     def id(self) -> uuid.UUID:
         """Unique identifier of the connection, for logs."""
+        import uuid  # noqa: PLC0415 - takes long, and not everybody asks
+
         return uuid.uuid4()
 
     # State

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import adapt_handler
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
-from ..forwarded import TrustedProxies
 from ..http11 import SERVER, Request, Response, pack_handshake
 from ..limits import Limits
 from ..protocol import Protocol
@@ -26,8 +24,11 @@ from .running import Server
 from .serving import Binding
 
 if TYPE_CHECKING:
+    import ipaddress
+
     from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
+    from ..forwarded import TrustedProxies
     from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
     from ._cellar import Link
 
@@ -164,6 +165,16 @@ def _first_close_code(link: Link) -> int:
     first = link.close_rcvd if link.close_rcvd_then_sent else link.close_sent
     first = first or link.close_rcvd
     return 1006 if first is None else int(first.code)
+
+
+def _trust(proxies: Iterable[Any]) -> TrustedProxies:
+    """
+    Return the proxies whose word is taken.
+    """
+    # It takes as long to import as a server, and few are behind a proxy.
+    from ..forwarded import TrustedProxies  # noqa: PLC0415
+
+    return TrustedProxies(proxies)
 
 
 def serve(
@@ -313,7 +324,7 @@ def serve(
         max_byte_rate,
         max_message_rate,
         idle_timeout,
-        None if trusted_proxies is None else TrustedProxies(trusted_proxies),
+        None if trusted_proxies is None else _trust(trusted_proxies),
     )
     factory = ConnectionFactory(
         hooks.create_connection or ServerConnection,
