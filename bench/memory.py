@@ -202,8 +202,10 @@ def table(portrait: Portrait) -> str:
     for part in found:
         lines.append(f"| `{part.name}` | {part.number} | {part.size} |")
     total = sum(part.size for part in found)
+    rest = portrait["traced"] - total
     lines += [
         f"| all objects | {sum(part.number for part in found)} | {total} |",
+        f"| attributes, what the loop keeps, places in sets | | {rest:.0f} |",
         f"| allocated, as Python counts | | {portrait['traced']:.0f} |",
         f"| resident, as the system counts | | {portrait['resident']:.0f} |",
     ]

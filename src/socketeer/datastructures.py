@@ -123,8 +123,8 @@ class Headers(MutableMapping[str, str]):
         For those who keep headers for long and hardly ever read them.
 
         Returns:
-            All there is to know, for :meth:`_from_packed`; :obj:`None` if nothing
-            was done, because a value is not valid.
+            What they were packed into; :obj:`None` if nothing was done, because
+            a value is not valid.
         """
         words = [word for item in self._items for word in item]
         # Only headers set with set_insecure() have others.
