@@ -22,6 +22,7 @@ import sys
 import tracemalloc
 import types
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -141,23 +142,29 @@ class Watched:
                 await self._is_larger.wait()
 
 
-async def look_inside(connections: int) -> tuple[list[Part], float]:
+async def look_inside(
+    connections: int, load: Sequence[str] = (), **arguments: Any
+) -> tuple[list[Part], float]:
     """
     Return the objects of a connection, and the bytes that were allocated for it.
+
+    Args:
+        connections: How many are looked at.
+        load: Arguments for the load generator.
+        arguments: Arguments of ``serve()``; keepalive and compression are off.
     """
     watched = Watched()
     core = cores()[1]
-    async with serve(
-        watched.handler, "127.0.0.1", 0, compression=None, ping_interval=None
-    ) as listening:
+    arguments = {"compression": None, "ping_interval": None, **arguments}
+    async with serve(watched.handler, "127.0.0.1", 0, **arguments) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
         with contextlib.ExitStack() as stack:
-            await asyncio.to_thread(stack.enter_context, hold(port, core, FIRST))
+            await asyncio.to_thread(stack.enter_context, hold(port, core, FIRST, load))
             await watched.until(FIRST)
             gc.collect()
             tracemalloc.start()
             before = tracemalloc.get_traced_memory()[0]
-            more = hold(port, core, connections)
+            more = hold(port, core, connections, load)
             await asyncio.to_thread(stack.enter_context, more)
             await watched.until(FIRST + connections)
             gc.collect()
@@ -195,8 +202,10 @@ def table(portrait: Portrait) -> str:
     for part in found:
         lines.append(f"| `{part.name}` | {part.number} | {part.size} |")
     total = sum(part.size for part in found)
+    rest = portrait["traced"] - total
     lines += [
         f"| all objects | {sum(part.number for part in found)} | {total} |",
+        f"| attributes, what the loop keeps, places in sets | | {rest:.0f} |",
         f"| allocated, as Python counts | | {portrait['traced']:.0f} |",
         f"| resident, as the system counts | | {portrait['resident']:.0f} |",
     ]

@@ -99,7 +99,7 @@ MAY_SEE_OUTSIDE = {
     ("_attributes", "uuid"),
     ("protocol", "uuid"),
     # Responses carry a ``Date``; the public interface has no argument for it.
-    ("server", "email.utils"),
+    ("server", "time"),
     # Delays that a client waits have chance in them; the public interface has no
     # argument for it, and ours is optional.
     ("_reconnection", "random"),
@@ -117,6 +117,12 @@ ANNEXE_MAY_SEE = {"asyncio", "random", "secrets", "time"}
 MAY_IMPORT_LATE: set[tuple[str, str]] = {
     # Takes longer than all of Socketeer, and servers never need it.
     ("proxy", "urllib.request"),
+    # Take longer than most of our modules, and most servers never need them.
+    ("asyncio.server", "forwarded"),
+    ("auth", "json"),
+    ("headers", "ipaddress"),
+    ("limits", "ipaddress"),
+    ("protocol", "uuid"),
     # Optional.
     ("proxy", "python_socks"),
     ("asyncio.proxying", "python_socks.async_.asyncio"),

@@ -4,6 +4,7 @@ What connections have in common in whatever room, around the session of the core
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import weakref
@@ -39,6 +40,8 @@ COMPRESSION_THRESHOLD = setting("COMPRESSION_THRESHOLD", 32)
 STALL_TIMEOUT = setting("STALL_TIMEOUT", 600.0)
 
 
+# Connections with the same limits share the marks.
+@functools.lru_cache
 def watermarks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, int]:
     """
     Return the high and the low mark of a limit; -1 for none.
@@ -125,7 +128,7 @@ def equip_session(session: Session, protocol: Protocol) -> None:
     """
     extensions = protocol.extensions
     if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
-        session.deflate = extensions[0].codec
+        session.deflate = extensions[0]
         session.reserved_bits = 0x40
         session.compression_threshold = COMPRESSION_THRESHOLD
     elif extensions:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import itertools
-import json
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
@@ -233,6 +232,8 @@ def _in_message(message: Data) -> str | None:
         return None
     text = message.strip()
     if text.startswith("{"):
+        import json  # noqa: PLC0415 - takes long, and tokens are rarely sent so
+
         try:
             # What is deeply nested is no token, and exhausts the parser.
             return _valid(json.loads(text).get("token"))

@@ -23,7 +23,6 @@ from .exceptions import (
     InvalidHeaderValue,
     InvalidMessage,
     InvalidStatus,
-    InvalidUpgrade,
     NegotiationError,
     StatusLineTooLong,
 )
@@ -33,20 +32,17 @@ from .headers import (
     build_extension,
     build_host,
     build_subprotocol,
-    parse_connection,
+    check_upgrade,
     parse_extension,
     parse_subprotocol,
-    parse_upgrade,
 )
 from .http11 import Request, Response
 from .protocol import CLIENT, CONNECTING, OPEN, Protocol, State
 from .typing import (
-    ConnectionOption,
     ExtensionHeader,
     LoggerLike,
     Origin,
     Subprotocol,
-    UpgradeProtocol,
 )
 from .uri import WebSocketURI
 from .utils import accept_key, generate_key
@@ -279,33 +275,3 @@ class ClientProtocol(Protocol):
         if subprotocol not in self.available_subprotocols:
             raise NegotiationError(f"unsupported subprotocol: {subprotocol}")
         return subprotocol
-
-
-def check_upgrade(headers: Headers) -> None:
-    """
-    Check that a request or response is about WebSocket (RFC 6455, 4.1, 4.2.1).
-
-    Args:
-        headers: Its headers.
-
-    Raises:
-        InvalidUpgrade: It has other values, or none.
-        InvalidHeaderFormat: It doesn't follow the grammar.
-    """
-    connection: list[ConnectionOption] = [
-        option
-        for value in headers.get_all("Connection")
-        for option in parse_connection(value)
-    ]
-    # There may be others: Firefox sends "keep-alive, Upgrade".
-    if not any(option.lower() == "upgrade" for option in connection):
-        raise InvalidUpgrade("Connection", ", ".join(connection) or None)
-    upgrade: list[UpgradeProtocol] = [
-        protocol
-        for value in headers.get_all("Upgrade")
-        for protocol in parse_upgrade(value)
-    ]
-    # Nothing else is on offer, so no list here; "an ASCII case-insensitive
-    # match for the value "websocket"" (RFC 6455, 4.1).
-    if [protocol.lower() for protocol in upgrade] != ["websocket"]:
-        raise InvalidUpgrade("Upgrade", ", ".join(upgrade) or None)

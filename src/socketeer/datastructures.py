@@ -14,6 +14,46 @@ __all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
 # is forbidden could end the header early and begin another one.
 _is_valid_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
+# Names and values that many handshakes have. Packed, each is one character, of
+# those that no valid header has; a line feed is not among them.
+_FREQUENT = (
+    "Host",
+    "Connection",
+    "Upgrade",
+    "websocket",
+    "Origin",
+    "User-Agent",
+    "Pragma",
+    "Cache-Control",
+    "no-cache",
+    "Accept-Encoding",
+    "gzip, deflate, br, zstd",
+    "Accept-Language",
+    "Cookie",
+    "Authorization",
+    "Sec-WebSocket-Version",
+    "13",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Extensions",
+    "permessage-deflate; client_max_window_bits",
+    "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Accept",
+    "Date",
+    "Server",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Real-IP",
+)
+_CODES = dict(
+    zip(
+        _FREQUENT,
+        (chr(code) for code in range(1, 32) if chr(code) not in "\t\n\r"),
+        strict=False,
+    )
+)
+_WORDS = {code: word for word, code in _CODES.items()}
+
 
 class MultipleValuesError(LookupError):
     """A header that should have one value has several."""
@@ -76,18 +116,31 @@ class Headers(MutableMapping[str, str]):
 
     # Memory
 
-    def pack(self) -> None:
+    def pack(self) -> str | None:
         """
         Take up little memory until the next use, which undoes it.
 
         For those who keep headers for long and hardly ever read them.
+
+        Returns:
+            What they were packed into; :obj:`None` if nothing was done, because
+            a value is not valid.
         """
         words = [word for item in self._items for word in item]
-        packed = "\n".join(words)
-        # Only headers set with set_insecure() can have line feeds.
-        if packed.count("\n") < max(1, len(words)):
-            self._packed = packed
-            del self._items, self._index
+        # Only headers set with set_insecure() have others.
+        if not _is_valid_value("".join(words)):
+            return None
+        packed = "\n".join([_CODES.get(word, word) for word in words])
+        self._packed = packed
+        del self._items, self._index
+        return packed
+
+    @classmethod
+    def _from_packed(cls, packed: str) -> Headers:
+        """Make headers of what :meth:`pack` has returned; they are packed."""
+        headers = cls.__new__(cls)
+        headers._packed = packed  # noqa: SLF001 - an instance of this class
+        return headers
 
     if not typing.TYPE_CHECKING:
 
@@ -95,7 +148,8 @@ class Headers(MutableMapping[str, str]):
             # Not called for a slot that is filled.
             if name not in {"_items", "_index"}:
                 raise AttributeError(name)
-            words = self._packed.split("\n") if self._packed else []
+            codes = self._packed.split("\n") if self._packed else []
+            words = [_WORDS.get(code, code) for code in codes]
             unpacked = self._from_valid_items(
                 list(zip(words[::2], words[1::2], strict=True))
             )

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import re
 import typing
 from collections.abc import Callable, Sequence
 
-from .exceptions import InvalidHeaderFormat, InvalidHeaderValue
+from .datastructures import Headers
+from .exceptions import InvalidHeaderFormat, InvalidHeaderValue, InvalidUpgrade
 from .typing import (
     ConnectionOption,
     ExtensionHeader,
@@ -264,6 +264,8 @@ def build_host(
 
 
 def _is_ip_address(host: str) -> bool:
+    import ipaddress  # noqa: PLC0415 - for a few hosts of a few clients
+
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -339,3 +341,33 @@ def _quote(text: str) -> str:
 
 
 _BACKSLASHED = r"\\\1"
+
+
+def check_upgrade(headers: Headers) -> None:
+    """
+    Check that a request or response is about WebSocket (RFC 6455, 4.1, 4.2.1).
+
+    Args:
+        headers: Its headers.
+
+    Raises:
+        InvalidUpgrade: It has other values, or none.
+        InvalidHeaderFormat: It doesn't follow the grammar.
+    """
+    connection: list[ConnectionOption] = [
+        option
+        for value in headers.get_all("Connection")
+        for option in parse_connection(value)
+    ]
+    # There may be others: Firefox sends "keep-alive, Upgrade".
+    if not any(option.lower() == "upgrade" for option in connection):
+        raise InvalidUpgrade("Connection", ", ".join(connection) or None)
+    upgrade: list[UpgradeProtocol] = [
+        protocol
+        for value in headers.get_all("Upgrade")
+        for protocol in parse_upgrade(value)
+    ]
+    # Nothing else is on offer, so no list here; "an ASCII case-insensitive
+    # match for the value "websocket"" (RFC 6455, 4.1).
+    if [protocol.lower() for protocol in upgrade] != ["websocket"]:
+        raise InvalidUpgrade("Upgrade", ", ".join(upgrade) or None)

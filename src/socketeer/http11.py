@@ -81,6 +81,9 @@ _match_request_line = re.compile(
 ).match
 _find_headers = re.compile(rf"^({_TCHAR}+):({_FIELD_TEXT})\r\n", re.MULTILINE).findall
 
+# Words of nearly all requests, so that no request needs to have them for itself.
+_COMMON = {word: word for word in ("GET", "HTTP/1.1")}
+
 ReadLine = Callable[[int, type[Exception]], Generator[None, None, bytes | bytearray]]
 ReadExact = Callable[[int], Generator[None, None, bytes | bytearray]]
 
@@ -189,7 +192,13 @@ def parse_request_head(data: bytes) -> Request:
                 [(name, value.strip(" \t")) for name, value in pairs]
             )
             _refuse_body(headers)
-            return Request(match[2], headers, match[1], match[3])
+            method, target, protocol = match.groups()
+            return Request(
+                target,
+                headers,
+                _COMMON.get(method, method),
+                _COMMON.get(protocol, protocol),
+            )
     reader = StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
@@ -278,6 +287,35 @@ class Response:
         """Write the response."""
         line = f"HTTP/1.1 {self.status_code:d} {self.reason_phrase}\r\n"
         return line.encode("iso-8859-1") + self.headers.serialize() + self.body
+
+
+def pack_handshake(request: Request, response: Response) -> str | None:
+    """
+    Put an accepted handshake into one string: hardly anybody looks at it again.
+
+    The headers are packed. Other attributes than those of the classes get lost.
+
+    Args:
+        request: A request that was parsed and accepted.
+        response: The response, with status 101 and no body.
+
+    Returns:
+        What :func:`unpack_handshake` takes, or :obj:`None` if it can't be done.
+    """
+    asked = request.headers.pack()
+    answered = response.headers.pack()
+    if asked is None or answered is None:
+        return None
+    # None of them has a carriage return.
+    return f"{request.path}\r{asked}\r{answered}"
+
+
+def unpack_handshake(packed: str) -> tuple[Request, Response]:
+    """Make the request and the response again; their headers are packed."""
+    path, asked, answered = packed.split("\r")
+    unpack = Headers._from_packed  # noqa: SLF001 - not for users
+    request = Request(path, unpack(asked))
+    return request, Response(101, "Switching Protocols", unpack(answered))
 
 
 def _parse_line(

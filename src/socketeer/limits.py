@@ -8,11 +8,12 @@ here locks; a room with threads holds a lock of its own around the calls.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import math
+import typing
 from collections import Counter
 
-from .forwarded import TrustedProxies
+if typing.TYPE_CHECKING:
+    from .forwarded import TrustedProxies
 
 __all__ = [
     "Census",
@@ -186,6 +187,8 @@ def address_key(host: str | None) -> str:
     """
     if not host:
         return ""
+    import ipaddress  # noqa: PLC0415 - takes long, and few servers count addresses
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

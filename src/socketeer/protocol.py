@@ -18,7 +18,7 @@ from __future__ import annotations
 import enum
 import functools
 import logging
-import uuid
+import typing
 from collections.abc import Generator, Sequence
 
 from ._core.endpoint import Endpoint
@@ -47,6 +47,9 @@ from .frames import (
 )
 from .streams import StreamReader
 from .typing import BytesLike, LoggerLike, Origin, Subprotocol
+
+if typing.TYPE_CHECKING:
+    import uuid
 
 __all__ = ["SEND_EOF", "Protocol", "Side", "State"]
 
@@ -135,6 +138,8 @@ class Protocol:
     @functools.cached_property
     def id(self) -> uuid.UUID:
         """Unique identifier of the connection, for logs."""
+        import uuid  # noqa: PLC0415 - takes long, and not everybody asks
+
         return uuid.uuid4()
 
     # State
@@ -151,6 +156,8 @@ class Protocol:
     @property
     def extensions(self) -> Sequence[Extension]:
         """Extensions at work, in the order of negotiation."""
+        if isinstance(self._extensions, tuple):
+            return list(self._extensions)
         return self._extensions
 
     @extensions.setter
@@ -499,8 +506,10 @@ class Protocol:
         To be called when that is over: what it needed is let go of.
         """
         data = bytes(self._reader.buffer)
-        self._reader.discard()
+        self._reader = _NO_READER
         self._frames = _NO_FRAMES
+        # Shorter than a list, above all if it is empty.
+        self._extensions = tuple(self._extensions)
         return data
 
     # For subclasses
@@ -524,6 +533,8 @@ class Protocol:
 
 
 # What a protocol has when others have its connection: nothing comes or goes.
+_NO_READER = StreamReader()
+_NO_READER.feed_eof()
 _NO_FRAMES = FrameEndpoint(
     is_client=True,
     max_message_size=UNLIMITED,

@@ -7,13 +7,12 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-import email.utils
 import http
 import re
+import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Final, Literal
 
-from .client import check_upgrade
 from .datastructures import Headers, MultipleValuesError
 from .exceptions import (
     HeaderLineTooLong,
@@ -31,7 +30,12 @@ from .exceptions import (
     TooManyHeaders,
 )
 from .extensions import Extension, ServerExtensionFactory
-from .headers import build_extension, parse_extension, parse_subprotocol
+from .headers import (
+    build_extension,
+    check_upgrade,
+    parse_extension,
+    parse_subprotocol,
+)
 from .http11 import Request, Response, parse_request_head
 from .protocol import CONNECTING, OPEN, SERVER, Protocol, State
 from .typing import (
@@ -58,6 +62,13 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 # Scheme, host and port of an origin; host and port of a Host header.
 _ORIGIN = re.compile(r"(https?)://(.+?)(?::(\d+))?", re.IGNORECASE | re.ASCII)
 _HOST = re.compile(r"(.+?)(?::(\d*))?", re.ASCII)
+
+# As HTTP writes them, in whatever locale (RFC 9110, 5.6.7).
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 
 _END_OF_HEAD = b"\r\n\r\n"
 
@@ -190,7 +201,7 @@ class ServerProtocol(Protocol):
             self.handshake_exc = exc
             return self._make_rejection(exc)
         headers = Headers()
-        headers["Date"] = email.utils.formatdate(usegmt=True)
+        headers["Date"] = _format_date(time.time())
         headers["Upgrade"] = "websocket"
         headers["Connection"] = "Upgrade"
         headers["Sec-WebSocket-Accept"] = accept_header
@@ -407,7 +418,7 @@ class ServerProtocol(Protocol):
         body = text.encode()
         headers = Headers(
             [
-                ("Date", email.utils.formatdate(usegmt=True)),
+                ("Date", _format_date(time.time())),
                 ("Connection", "close"),
                 ("Content-Length", str(len(body))),
                 ("Content-Type", "text/plain; charset=utf-8"),
@@ -459,6 +470,16 @@ def _explain(exc: BaseException) -> str:
         texts.append(str(cause))
         cause = cause.__cause__
     return f"{_FAILED}: {'; '.join(texts)}.\n"
+
+
+def _format_date(at: float) -> str:
+    """Write a time for a ``Date`` header (RFC 9110, 5.6.7)."""
+    # The standard library's function is in a package as large as ours.
+    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(at)
+    return (
+        f"{_DAYS[weekday]}, {day:02d} {_MONTHS[month - 1]} {year:04d} "
+        f"{hour:02d}:{minute:02d}:{second:02d} GMT"
+    )
 
 
 def _get_one(headers: Headers, name: str) -> str:

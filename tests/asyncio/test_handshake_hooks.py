@@ -322,6 +322,51 @@ async def test_process_response_sees_the_server_field():
     assert ["X"] == seen
 
 
+# What becomes of the request and the response
+
+
+HOOKS = {
+    "process_request": lambda connection, request: None,
+    "process_response": lambda connection, request, response: None,
+    "select_subprotocol": lambda connection, subprotocols: None,
+}
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("name", [None, *HOOKS])
+async def test_what_a_hook_may_have_seen_is_kept(name):
+    """
+    As it is; otherwise the request and the response take little memory until
+    somebody asks for them.
+    """
+    hooks = {} if name is None else {name: HOOKS[name]}
+    async with serving(**hooks) as server, connecting(server.uri) as client:
+        [connection] = server.server.connections
+        were_kept = connection._request is not None
+        request, response = connection.request, connection.response
+
+        assert were_kept == (name is not None)
+        assert request is connection.request
+        assert response is connection.response
+        assert (client.request, client.response) == (request, response)
+
+
+@pytest.mark.ours
+async def test_the_handshake_of_an_open_connection_can_be_replaced():
+    """
+    One of both; the other stays.
+    """
+    async with serving() as server, connecting(server.uri) as client:
+        one, another = [client, *server.server.connections]
+        for connection in (one, another):
+            connection.response = "mine"
+            path = connection.request.path
+            connection.request = None
+
+            assert ("/", "mine") == (path, connection.response)
+            assert connection.request is None
+
+
 # Responses made by respond()
 
 

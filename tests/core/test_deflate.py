@@ -453,6 +453,28 @@ def test_contexts_are_made_at_first_use(deflate):
     assert seen == (None, None) == (deflate._compressor, deflate._decompressor)
 
 
+def test_one_for_another_connection_has_no_contexts(codec):
+    """
+    It compresses and decompresses as was agreed, and refers to nothing.
+    """
+    deflate = codec.Deflate(True, False, 8, 9, {"level": 9})
+    first = deflate.compress(b"Hello", True)
+    deflate.decompress(HELLO, True, -1)
+
+    other = deflate.for_another()
+
+    assert first == other.compress(b"Hello", True)
+    with pytest.raises(ProtocolError):
+        other.decompress(HELLO_AGAIN, True, -1)
+    assert (True, False, 8, 9, {"level": 9}) == (
+        other.remote_no_context_takeover,
+        other.local_no_context_takeover,
+        other.remote_max_window_bits,
+        other.local_max_window_bits,
+        other.compress_settings,
+    )
+
+
 # Both directions
 
 

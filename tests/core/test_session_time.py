@@ -69,7 +69,7 @@ def test_a_pong_tells_who_waits_and_the_latency(end):
     feed(session, end.peer(PONG, b"?"))
 
     assert [("ada", 0.25)] == session.told
-    assert (0.25, {}) == (session.latency, session.pings)
+    assert (0.25, None) == (session.latency, session.pings)
 
 
 def test_a_pong_answers_the_pings_before_it(end):
@@ -107,7 +107,7 @@ def test_a_session_may_not_care_about_pongs(end):
     session.send_ping(b"1", "ada")
     feed(session, end.peer(PONG, b"1"))
 
-    assert {} == session.pings
+    assert session.pings is None
 
 
 def test_pings_that_wait_have_different_payloads(end):

@@ -9,6 +9,7 @@ import websockets.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
+from socketeer import datastructures
 from socketeer.datastructures import Headers, MultipleValuesError
 from socketeer.exceptions import InvalidHeaderValue
 
@@ -412,6 +413,7 @@ def test_behaves_as_that_of_websockets(pairs, steps):
         [],
         [("Host", "example.com")],
         [("Set-Cookie", "a=1"), ("X", ""), ("set-cookie", "b=2")],
+        [(word, word) for word in datastructures._FREQUENT],
     ],
 )
 def test_packed_headers_are_the_same(items):
@@ -439,13 +441,39 @@ def test_packed_headers_can_be_copied_and_pickled():
         assert Headers(Host="example.com") == copy_of(headers)
 
 
-def test_line_feeds_are_not_packed():
+def test_frequent_words_are_packed_into_characters():
+    """
+    Into different ones, which no valid header has.
+    """
+    words = datastructures._FREQUENT
+    packed = Headers([(word, "") for word in words]).pack()
+
+    codes = packed.split("\n")[::2]
+    assert len(set(words)) == len(set(codes)) == len("".join(codes))
+    for code in codes:
+        with pytest.raises(InvalidHeaderValue):
+            Headers(X=code)
+
+
+def test_packed_headers_come_back_from_what_packing_returns():
+    """
+    As headers that are packed.
+    """
+    headers = Headers([("Host", "example.com"), ("X", "y")])
+
+    again = Headers._from_packed(headers.pack())
+
+    assert headers == again
+    assert [("Host", "example.com"), ("X", "y")] == list(again.raw_items())
+
+
+@pytest.mark.parametrize("value", ["a\nb", "\x01", "\u20ac"])
+def test_invalid_values_are_not_packed(value):
     """
     set_insecure() lets them in; nothing is lost.
     """
     headers = Headers()
-    headers.set_insecure("X", "a\nb")
+    headers.set_insecure("X", value)
 
-    headers.pack()
-
-    assert "a\nb" == headers["X"]
+    assert headers.pack() is None
+    assert value == headers["X"]

@@ -154,3 +154,34 @@ def test_accepts_no_response_that_websockets_refuses(text):
 
     if ours[0] == "returns":
         assert theirs == ("returns", f"{ours[1][:-1]}, _exception=None)")
+
+
+# Memory
+
+
+def test_a_packed_handshake_comes_back():
+    """
+    The request and the response are as they were.
+    """
+    headers = Headers([("Host", "example.com"), ("X", ""), ("x", "a\tb \xe9")])
+    request = Request("/chat?room=1", headers)
+    response = Response(101, "Switching Protocols", Headers(Date="today"))
+    expected = repr((request, response))
+
+    packed = http11.pack_handshake(request, response)
+
+    assert expected == repr(http11.unpack_handshake(packed))
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["request", "response"])
+def test_a_handshake_that_cannot_be_packed_is_left_alone(side):
+    """
+    Headers may have been set without a look at their values.
+    """
+    request = Request("/", Headers())
+    response = Response(101, "Switching Protocols", Headers())
+    headers = (request, response)[side].headers
+    headers.set_insecure("X", "a\r\nb")
+
+    assert http11.pack_handshake(request, response) is None
+    assert "a\r\nb" == headers["X"]

@@ -544,10 +544,34 @@ def test_a_message_is_bounded_after_decompression():
 
 
 @pytest.mark.ours
-def test_lends_its_codec(extension):
+def test_is_its_codec(extension):
     """
     A core that works on payloads shares the contexts.
     """
     extension.decode(Frame(Opcode.TEXT, HELLO, rsv1=True))
 
-    assert b"Hello" == extension.codec.decompress(HELLO_AGAIN, True, -1)
+    assert b"Hello" == extension.decompress(HELLO_AGAIN, True, -1)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize(
+    ("factory", "negotiate"),
+    [
+        (ServerFactory(), lambda made: made.process_request_params([], [])[1]),
+        (ClientFactory(), lambda made: made.process_response_params([], [])),
+    ],
+    ids=["server", "client"],
+)
+def test_connections_share_what_was_agreed_on(factory, negotiate):
+    """
+    And nothing else; settings of the factory that change count from then on.
+    """
+    one, another = negotiate(factory), negotiate(factory)
+    one.decode(Frame(Opcode.TEXT, HELLO, rsv1=True))
+    factory.compress_settings = {"level": 1}
+    later = negotiate(factory)
+
+    assert one.compress_settings is another.compress_settings
+    with pytest.raises(exceptions.ProtocolError):
+        another.decode(Frame(Opcode.TEXT, HELLO_AGAIN, rsv1=True))
+    assert ({}, {"level": 1}) == (one.compress_settings, later.compress_settings)

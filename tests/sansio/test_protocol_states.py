@@ -337,6 +337,7 @@ def test_hands_the_open_connection_over(core, side):
     assert State.OPEN == endpoint.state
     assert b"more" == shell.unread_data()
     assert b"" == shell.unread_data()
+    assert [] == shell.extensions
     assert (100, None) == (shell.max_message_size, shell.max_fragment_size)
 
     endpoint.send_close(1001, "bye")

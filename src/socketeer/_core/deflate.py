@@ -20,7 +20,7 @@ from ..exceptions import PayloadTooBig, ProtocolError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import zlib
-    from typing import Any
+    from typing import Any, Self
     from zlib import _Compress, _Decompress
 else:
     try:
@@ -78,12 +78,9 @@ def compress_once(
     return compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)[:-4]
 
 
-class Deflate:
+class Parameters:
     """
-    Both directions of permessage-deflate on one connection.
-
-    Contexts are made at first use: a connection that never sends or never
-    receives compressed messages does not pay for their memory.
+    What two endpoints agreed on. It never changes, so connections can share it.
 
     Args:
         remote_no_context_takeover: The peer's messages are independent.
@@ -97,8 +94,6 @@ class Deflate:
     """
 
     __slots__ = (
-        "_compressor",
-        "_decompressor",
         "compress_settings",
         "local_max_window_bits",
         "local_no_context_takeover",
@@ -122,9 +117,88 @@ class Deflate:
         self.local_no_context_takeover = local_no_context_takeover
         self.remote_max_window_bits = remote_max_window_bits
         self.local_max_window_bits = local_max_window_bits
-        self.compress_settings: dict[str, Any] = compress_settings or {}
+        self.compress_settings: dict[str, Any] = dict(compress_settings or {})
+
+
+class Deflate:
+    """
+    Both directions of permessage-deflate on one connection.
+
+    Contexts are made at first use: a connection that never sends or never
+    receives compressed messages does not pay for their memory.
+
+    Args:
+        remote_no_context_takeover: The peer's messages are independent.
+        local_no_context_takeover: Our messages must be independent.
+        remote_max_window_bits: Window of the peer's compressor, 8 to 15.
+        local_max_window_bits: Window of our compressor, 9 to 15.
+        compress_settings: Further arguments of ``zlib.compressobj()``.
+
+    Raises:
+        ValueError: Window bits out of range.
+    """
+
+    __slots__ = ("_compressor", "_decompressor", "_parameters")
+
+    def __init__(
+        self,
+        remote_no_context_takeover: bool,
+        local_no_context_takeover: bool,
+        remote_max_window_bits: int,
+        local_max_window_bits: int,
+        compress_settings: dict[str, Any] | None,
+    ) -> None:
+        parameters = Parameters(
+            remote_no_context_takeover,
+            local_no_context_takeover,
+            remote_max_window_bits,
+            local_max_window_bits,
+            compress_settings,
+        )
+        self._begin(parameters)
+
+    def _begin(self, parameters: Parameters) -> None:
+        """
+        Begin without any context.
+        """
+        self._parameters = parameters
         self._compressor: _Compress | None = None
         self._decompressor: _Decompress | None = None
+
+    def for_another(self) -> Self:
+        """
+        Return one for another connection, whose endpoints agreed on the same.
+        """
+        other = self.__class__.__new__(self.__class__)
+        other._begin(self._parameters)
+        return other
+
+    # What was agreed on
+
+    @property
+    def remote_no_context_takeover(self) -> bool:
+        """Whether the peer's messages are independent."""
+        return self._parameters.remote_no_context_takeover
+
+    @property
+    def local_no_context_takeover(self) -> bool:
+        """Whether our messages must be independent."""
+        return self._parameters.local_no_context_takeover
+
+    @property
+    def remote_max_window_bits(self) -> int:
+        """Window of the peer's compressor, 8 to 15."""
+        return self._parameters.remote_max_window_bits
+
+    @property
+    def local_max_window_bits(self) -> int:
+        """Window of our compressor, 9 to 15."""
+        return self._parameters.local_max_window_bits
+
+    @property
+    def compress_settings(self) -> dict[str, Any]:
+        """Further arguments of ``zlib.compressobj()``; not to be changed."""
+        return self._parameters.compress_settings
 
     # Sending
 
@@ -143,13 +217,15 @@ class Deflate:
             payload = _EMPTY_MESSAGE if fin else _EMPTY_FRAGMENT
         else:
             if self._compressor is None:
+                parameters = self._parameters
                 self._compressor = zlib.compressobj(
-                    wbits=-self.local_max_window_bits, **self.compress_settings
+                    wbits=-parameters.local_max_window_bits,
+                    **parameters.compress_settings,
                 )
             payload = self._compressor.compress(data)
             flushed = self._compressor.flush(zlib.Z_SYNC_FLUSH)
             payload += flushed[:-4] if fin else flushed
-        if fin and self.local_no_context_takeover:
+        if fin and self._parameters.local_no_context_takeover:
             self._compressor = None
         return payload
 
@@ -195,7 +271,7 @@ class Deflate:
             raise ProtocolError("decompression failed") from exc
         if limit and len(output) == limit:
             raise PayloadTooBig(None, max_length)
-        if fin and self.remote_no_context_takeover:
+        if fin and self._parameters.remote_no_context_takeover:
             self._decompressor = None
         return output
 

@@ -337,6 +337,9 @@ class Session(Composer):
                 self._acknowledged = True
             if waiter is not None:
                 self.pong_received(waiter, self.latency)
+        if not pings:
+            # An empty dictionary that was used takes as much as one in use.
+            self.pings = None
 
     def pong_received(self, waiter: Any, latency: float) -> None:
         """

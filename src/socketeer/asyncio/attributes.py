@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _attributes
+from ..http11 import unpack_handshake
 from ..protocol import Protocol, State
 from ._cellar import Connected
 
@@ -27,8 +28,17 @@ class Attributes(Connected, _attributes.Attributes):
     The public attributes of a connection.
     """
 
-    __slots__ = ("_logger", "_protocol", "_request", "_response", "_write_limit")
+    __slots__ = (
+        "_handshake",
+        "_logger",
+        "_protocol",
+        "_request",
+        "_response",
+        "_write_limit",
+    )
 
+    # The request and the response, packed, in place of both.
+    _handshake: str | None
     _logger: LoggerLike | None
     _link: Link  # type: ignore[assignment] # of the same shape
     _protocol: Protocol
@@ -74,6 +84,34 @@ class Attributes(Connected, _attributes.Attributes):
         """
         self._protocol.logger = self.logger
         return self._protocol
+
+    @property
+    def request(self) -> Request | None:  # noqa: D102 - inherited
+        self._unpack()
+        return self._request
+
+    @request.setter
+    def request(self, request: Request | None) -> None:
+        self._unpack()
+        self._request = request
+
+    @property
+    def response(self) -> Response | None:  # noqa: D102 - inherited
+        self._unpack()
+        return self._response
+
+    @response.setter
+    def response(self, response: Response | None) -> None:
+        self._unpack()
+        self._response = response
+
+    def _unpack(self) -> None:
+        """
+        Have the request and the response at hand.
+        """
+        if self._handshake is not None:
+            self._request, self._response = unpack_handshake(self._handshake)
+            self._handshake = None
 
     @property
     def transport(self) -> asyncio.Transport:

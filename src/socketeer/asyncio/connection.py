@@ -44,6 +44,9 @@ __all__ = ["Connection", "PreparedMessage", "prepare"]
 
 _incremental_decoder = codecs.getincrementaldecoder("utf-8")
 
+# The write limit that stands for none.
+_UNLIMITED = (sys.maxsize, 0)
+
 # Masking keys and ping payloads of all connections of the process.
 MASKING_KEYS = MaskingKeys(os.urandom)
 if hasattr(os, "register_at_fork"):
@@ -102,13 +105,14 @@ class Connection(Attributes, _compatibility.OlderAttributes):
             close_timeout=close_timeout,
             max_queue=max_queue,
         )
-        high, low = watermarks(write_limit)
-        self._write_limit = (sys.maxsize, 0) if high < 0 else (high, low)
+        marks = watermarks(write_limit)
+        self._write_limit = _UNLIMITED if marks[0] < 0 else marks
         self._protocol = protocol
         # That of the handshake; later, it is made when it is asked for.
         self._logger = protocol.logger
         self._request = None
         self._response = None
+        self._handshake = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """
@@ -140,6 +144,12 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         if type(logger) is logging.LoggerAdapter and protocol.logger is logger:
             protocol.logger = logger.logger
             self._logger = None
+        self._pack_handshake()
+
+    def _pack_handshake(self) -> None:
+        """
+        Let the request and the response take less room.
+        """
         for message in (self._request, self._response):
             if message is not None:
                 message.headers.pack()

@@ -5,6 +5,7 @@ A server that runs: its connections, its handlers, and its end.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import logging
 import math
@@ -99,6 +100,8 @@ class Server:
         # Done when draining is to be over.
         self._drained: asyncio.Future[None] | None = None
         self._watch: LoopWatch | None = None
+        # Where the ends of handlers are taken in.
+        self._context = contextvars.copy_context()
 
     # Starting.
 
@@ -223,7 +226,8 @@ class Server:
             awaitable = _await(awaitable)
         task = loop.create_task(awaitable)
         self.handler_tasks.add(task)
-        task.add_done_callback(_HandlerEnd(self, connection))
+        # By default, each callback would have a context of its own.
+        task.add_done_callback(_HandlerEnd(self, connection), context=self._context)
 
     def end_handler(
         self, connection: ServerConnection, task: asyncio.Task[Any]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -14,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import adapt_handler
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
-from ..forwarded import TrustedProxies
-from ..http11 import SERVER, Request, Response
+from ..http11 import SERVER, Request, Response, pack_handshake
 from ..limits import Limits
 from ..protocol import Protocol
 from ..server import ServerProtocol
@@ -26,8 +24,11 @@ from .running import Server
 from .serving import Binding
 
 if TYPE_CHECKING:
+    import ipaddress
+
     from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
+    from ..forwarded import TrustedProxies
     from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
     from ._cellar import Link
 
@@ -132,6 +133,23 @@ class ServerConnection(Connection):
         server.census.open()
         server.start_handler(self)
 
+    def _pack_handshake(self) -> None:
+        server = self.server
+        protocol = cast("ServerProtocol", self._protocol)
+        hooks = (
+            server.process_request,
+            server.process_response,
+            protocol._select_subprotocol,
+        )
+        request, response = self._request, self._response
+        if request is None or response is None or any(hooks):
+            # Who has seen them may have kept them, or given them attributes.
+            super()._pack_handshake()
+            return
+        self._handshake = pack_handshake(request, response)
+        if self._handshake is not None:
+            self._request = self._response = None
+
     def _connection_lost(self, exc: Exception | None) -> None:
         code = _first_close_code(self._link) if self._was_open else None
         self.server.census.leave(self._place, code)
@@ -147,6 +165,16 @@ def _first_close_code(link: Link) -> int:
     first = link.close_rcvd if link.close_rcvd_then_sent else link.close_sent
     first = first or link.close_rcvd
     return 1006 if first is None else int(first.code)
+
+
+def _trust(proxies: Iterable[Any]) -> TrustedProxies:
+    """
+    Return the proxies whose word is taken.
+    """
+    # It takes as long to import as a server, and few are behind a proxy.
+    from ..forwarded import TrustedProxies  # noqa: PLC0415
+
+    return TrustedProxies(proxies)
 
 
 def serve(
@@ -296,7 +324,7 @@ def serve(
         max_byte_rate,
         max_message_rate,
         idle_timeout,
-        None if trusted_proxies is None else TrustedProxies(trusted_proxies),
+        None if trusted_proxies is None else _trust(trusted_proxies),
     )
     factory = ConnectionFactory(
         hooks.create_connection or ServerConnection,

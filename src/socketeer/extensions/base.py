@@ -23,6 +23,9 @@ class Extension:
         name: Name of the extension.
     """
 
+    # Subclasses have attributes of all names unless they want to be small.
+    __slots__ = ()
+
     name: ExtensionName
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:

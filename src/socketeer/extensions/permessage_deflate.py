@@ -11,7 +11,7 @@ import dataclasses
 import typing
 from collections.abc import Sequence
 
-from .._core.deflate import Deflate
+from .._core.deflate import Deflate, Parameters
 from ..exceptions import (
     DuplicateParameter,
     InvalidParameterName,
@@ -46,9 +46,11 @@ _MIN_DECOMPRESS_WINDOW_BITS = 8
 _Factory = typing.TypeVar("_Factory", ClientExtensionFactory, ServerExtensionFactory)
 
 
-class PerMessageDeflate(Extension):
+class PerMessageDeflate(Deflate, Extension):
     """
     permessage-deflate at work on one connection.
+
+    What works on payloads instead of frames uses it as the codec that it is.
 
     Args:
         remote_no_context_takeover: The peer's messages are independent.
@@ -61,6 +63,9 @@ class PerMessageDeflate(Extension):
         ValueError: Window bits out of range.
     """
 
+    # One for each connection: what can be shared is.
+    __slots__ = ("_is_compressed",)
+
     name = _NAME
 
     def __init__(
@@ -71,18 +76,16 @@ class PerMessageDeflate(Extension):
         local_max_window_bits: int,
         compress_settings: dict[str, typing.Any] | None = None,
     ) -> None:
-        self.remote_no_context_takeover = remote_no_context_takeover
-        self.local_no_context_takeover = local_no_context_takeover
-        self.remote_max_window_bits = remote_max_window_bits
-        self.local_max_window_bits = local_max_window_bits
-        self.compress_settings: dict[str, typing.Any] = dict(compress_settings or {})
-        self._deflate = Deflate(
+        super().__init__(
             remote_no_context_takeover,
             local_no_context_takeover,
             remote_max_window_bits,
             local_max_window_bits,
-            self.compress_settings,
+            compress_settings,
         )
+
+    def _begin(self, parameters: Parameters) -> None:
+        super()._begin(parameters)
         # Whether continuation frames belong to a compressed message.
         self._is_compressed = False
 
@@ -94,11 +97,6 @@ class PerMessageDeflate(Extension):
             f"remote_max_window_bits={self.remote_max_window_bits}, "
             f"local_max_window_bits={self.local_max_window_bits})"
         )
-
-    @property
-    def codec(self) -> Deflate:
-        """The codec, for a core that works on payloads instead of frames."""
-        return self._deflate
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
         """
@@ -127,7 +125,7 @@ class PerMessageDeflate(Extension):
         if frame.fin:
             self._is_compressed = False
         max_length = -1 if max_size is None else max_size
-        data = self._deflate.decompress(bytes(frame.data), frame.fin, max_length)
+        data = self.decompress(bytes(frame.data), frame.fin, max_length)
         return dataclasses.replace(frame, data=data, rsv1=False)
 
     def encode(self, frame: Frame) -> Frame:
@@ -139,10 +137,42 @@ class PerMessageDeflate(Extension):
         """
         if frame.opcode in CTRL_OPCODES:
             return frame
-        data = self._deflate.compress(bytes(frame.data), frame.fin)
+        data = self.compress(bytes(frame.data), frame.fin)
         # Only the first frame of a message tells that it is compressed.
         rsv1 = frame.rsv1 if frame.opcode is CONT else True
         return dataclasses.replace(frame, data=data, rsv1=rsv1)
+
+
+class _Negotiated:
+    """
+    What a factory has made before: extensions that are alike share parameters.
+
+    There can be some hundred that differ, and there is one, as a rule.
+    """
+
+    __slots__ = ("_patterns",)
+
+    def __init__(self) -> None:
+        self._patterns: dict[object, PerMessageDeflate] = {}
+
+    def make(
+        self,
+        agreed: tuple[bool, bool, int, int],
+        compress_settings: dict[str, typing.Any] | None,
+    ) -> PerMessageDeflate:
+        """
+        Make the extension of a connection.
+
+        Args:
+            agreed: The first arguments of :class:`PerMessageDeflate`.
+            compress_settings: Its last one.
+        """
+        pattern = self._patterns.get(agreed)
+        # The settings of a factory are public: they may have been changed.
+        if pattern is None or pattern.compress_settings != (compress_settings or {}):
+            pattern = PerMessageDeflate(*agreed, compress_settings)
+            self._patterns[agreed] = pattern
+        return pattern.for_another()
 
 
 class _Parameters(typing.NamedTuple):
@@ -274,6 +304,7 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         self.server_max_window_bits = server_max_window_bits
         self.client_max_window_bits = client_max_window_bits
         self.compress_settings = compress_settings
+        self._negotiated = _Negotiated()
 
     def get_request_params(self) -> Sequence[ExtensionParameter]:
         """Return the parameters of the offer."""
@@ -304,14 +335,14 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         answer = _Parameters.parse(params, is_server=False)
         if self.server_no_context_takeover and not answer.server_no_context_takeover:
             raise NegotiationError("expected server_no_context_takeover")
-        return PerMessageDeflate(
+        agreed = (
             answer.server_no_context_takeover,
             # The server doesn't have to ask for what we do anyway.
             self.client_no_context_takeover or answer.client_no_context_takeover,
             self._agree_on_server_window(answer.server_max_window_bits),
             self._agree_on_client_window(answer.client_max_window_bits),
-            self.compress_settings,
         )
+        return self._negotiated.make(agreed, self.compress_settings)
 
     def _agree_on_server_window(self, answer: int | None) -> int:
         """The server may use less than we allow (RFC 7692, 7.1.2.1)."""
@@ -396,6 +427,7 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         self.client_max_window_bits = client_max_window_bits
         self.compress_settings = compress_settings
         self.require_client_max_window_bits = require_client_max_window_bits
+        self._negotiated = _Negotiated()
 
     def process_request_params(
         self,
@@ -425,13 +457,13 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
             self._agree_on_server_window(offer.server_max_window_bits),
             self._agree_on_client_window(offer.client_max_window_bits),
         )
-        extension = PerMessageDeflate(
+        agreed = (
             answer.client_no_context_takeover,
             answer.server_no_context_takeover,
             answer.client_max_window_bits or _MAX_WINDOW_BITS,
             answer.server_max_window_bits or _MAX_WINDOW_BITS,
-            self.compress_settings,
         )
+        extension = self._negotiated.make(agreed, self.compress_settings)
         return answer.build(), extension
 
     def _agree_on_server_window(self, offer: int | None) -> int | None:
