@@ -21,6 +21,7 @@ Environment variables, all optional:
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -242,6 +243,21 @@ def proxies(
 
 
 # Selection and report.
+
+
+# Tests are made of very many objects, which all live to the end.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """
+    Have the garbage collector look at what tests make, not at the tests.
+
+    Some hundred tests search for garbage; each time, that would take longer than
+    everything else they do.
+    """
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
