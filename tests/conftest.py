@@ -89,6 +89,21 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return backend
 
 
+# Garbage.
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_new_garbage() -> None:
+    """
+    Have the garbage collector look at what the tests of this module make.
+
+    Some hundred tests search for garbage. Each time, looking at all tests and at
+    all that others have left would take longer than everything else they do.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 # Builds.
 
 
@@ -245,19 +260,16 @@ def proxies(
 # Selection and report.
 
 
-# Tests are made of very many objects, which all live to the end.
-gc.disable()
-
-
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """
-    Have the garbage collector look at what tests make, not at the tests.
-
-    Some hundred tests search for garbage; each time, that would take longer than
-    everything else they do.
+    Collect without looking for garbage: thousands of tests are none.
     """
-    gc.freeze()
-    gc.enable()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
