@@ -38,6 +38,7 @@ import trustme
 
 from tests import under_test
 from tests.proxies import Proxies
+from tools.matrix import LONGEST
 from tools.pythons import compiles, examine
 
 if TYPE_CHECKING:
@@ -274,12 +275,21 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Leave out the tests that do not apply to the library under test.
+    Leave out the tests that do not apply to the library under test; begin with
+    those that take longest.
     """
     skip = pytest.mark.skip(reason="tests what Socketeer does differently")
     for item in items:
         if not under_test.OURS and item.get_closest_marker("ours"):
             item.add_marker(skip)
+    items.sort(key=is_short)
+
+
+def is_short(item: pytest.Item) -> bool:
+    """
+    Tell whether a test is not among those that take longest.
+    """
+    return not item.nodeid.startswith(LONGEST)
 
 
 def subject() -> str:
