@@ -261,6 +261,14 @@ def proxies(
 # Selection and report.
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """
+    Let plug-ins that look at all objects, at the end, see all of them.
+    """
+    gc.unfreeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """
