@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from tests.ports import free_port
+
 from .natives import ROOT, build
 
 __all__ = [
@@ -61,16 +63,6 @@ def pinned(core: int) -> Callable[[], None]:
         os.sched_setaffinity(0, {core})
 
     return pin
-
-
-def free_port() -> int:
-    """
-    Return a port that nobody listens on.
-    """
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Server:

@@ -21,6 +21,7 @@ Environment variables, all optional:
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -37,6 +38,7 @@ import trustme
 
 from tests import under_test
 from tests.proxies import Proxies
+from tools.matrix import LONGEST
 from tools.pythons import compiles, examine
 
 if TYPE_CHECKING:
@@ -86,6 +88,21 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """
     backend: tuple[str, dict[str, Any]] = request.param
     return backend
+
+
+# Garbage.
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_new_garbage() -> None:
+    """
+    Have the garbage collector look at what the tests of this module make.
+
+    Some hundred tests search for garbage. Each time, looking at all tests and at
+    all that others have left would take longer than everything else they do.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 # Builds.
@@ -244,14 +261,43 @@ def proxies(
 # Selection and report.
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """
+    Let plug-ins that look at all objects, at the end, see all of them.
+    """
+    gc.unfreeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """
+    Collect without looking for garbage: thousands of tests are none.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Leave out the tests that do not apply to the library under test.
+    Leave out the tests that do not apply to the library under test; begin with
+    those that take longest.
     """
     skip = pytest.mark.skip(reason="tests what Socketeer does differently")
     for item in items:
         if not under_test.OURS and item.get_closest_marker("ours"):
             item.add_marker(skip)
+    items.sort(key=is_short)
+
+
+def is_short(item: pytest.Item) -> bool:
+    """
+    Tell whether a test is not among those that take longest.
+    """
+    return not item.nodeid.startswith(LONGEST)
 
 
 def subject() -> str:

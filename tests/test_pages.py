@@ -20,6 +20,9 @@ with socket.create_server(("localhost", 8765)) as listener:
 ```
 """
 
+# What a page does so that its test can see how far it came.
+WRITE = "__import__('pathlib').Path('seen').write_text(str({}))"
+
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
@@ -85,15 +88,17 @@ def test_a_block_must_be_closed():
         list(parts("```python\nx = 1"))
 
 
-def test_blocks_share_a_namespace_and_may_await(run):
+def test_blocks_share_a_namespace_and_may_await(run, tmp_path):
     """
     A block uses what blocks above it defined; ``await`` needs no function.
     """
     run(
         "```python\nimport asyncio\nx = 1\n```\n"
         "```python\nx += await asyncio.sleep(0, 1)\n```\n"
-        "<!-- test assert x == 2 -->"
+        f"<!-- test {WRITE.format('x')} -->"
     )
+
+    assert "2" == (tmp_path / "seen").read_text()
 
 
 def test_a_failure_tells_the_line_of_the_page(run):
@@ -117,14 +122,17 @@ def test_an_excused_block_must_still_be_python(run):
         run("<!-- not run: no reason -->\n```python\nx =\n```")
 
 
-def test_runs_a_file_to_its_end(run):
+def test_runs_a_file_to_its_end(run, tmp_path):
     """
     ``run`` gives a program its input and returns its output.
     """
     run(
         "```python\n# a.py\nprint(input() * 2)\n```\n"
-        '<!-- test assert "7777" in await run("a.py", input="77") -->'
+        '<!-- test output = await run("a.py", input="77") -->\n'
+        f"<!-- test {WRITE.format('output')} -->"
     )
+
+    assert "7777" in (tmp_path / "seen").read_text()
 
 
 def test_a_failed_program_fails_the_page(run):
@@ -135,7 +143,7 @@ def test_a_failed_program_fails_the_page(run):
         run('```python\n# a.py\n1 / 0\n```\n<!-- test await run("a.py") -->')
 
 
-def test_a_server_runs_until_it_is_stopped(run):
+def test_a_server_runs_until_it_is_stopped(run, tmp_path):
     """
     ``start`` returns when the port is open; the page connects to the same port.
     """
@@ -143,8 +151,11 @@ def test_a_server_runs_until_it_is_stopped(run):
         f'{SERVER}\n<!-- test server = await start("server.py") -->\n'
         "```python\nimport socket\n"
         'socket.create_connection(("localhost", 8765)).close()\n```\n'
-        '<!-- test assert "listening" in await stop(server) -->'
+        "<!-- test output = await stop(server) -->\n"
+        f"<!-- test {WRITE.format('output')} -->"
     )
+
+    assert "listening" in (tmp_path / "seen").read_text()
 
 
 def test_a_server_that_ends_early_fails_the_page(run):

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Cell", "cells", "left_to_others", "main"]
+__all__ = ["LONGEST", "Cell", "cells", "left_to_others", "main"]
 
 REPORTS = Path("build/tests")
 
@@ -44,6 +44,18 @@ ONCE_PER_BUILD = (
 
 # Run where both Python and build differ: what stands on the core and on asyncio.
 TWICE = ("tests/loss", "tests/pubsub", "tests/sync", "tests/trio")
+
+# Take longest by the file, because they start programs. They begin: the other way
+# round, one worker would be at them long after the others are done.
+LONGEST = (
+    "tests/test_docs.py",
+    "tests/test_packaging.py",
+    "tests/browser",
+    "tests/hostile",
+    "tests/cli",
+    "tests/interop",
+    "tests/ground/test_http11_oracles.py",
+)
 
 # Smallest coverage, in per cent, of statements and branches in these files. The
 # adapter between the core and asyncio is a part of the room that is compiled.
@@ -126,11 +138,12 @@ def run_cell(cell: Cell, arguments: list[str], measure: bool) -> int:
     command = [python]
     if measure:
         command += ["-m", "coverage", "run"]
-    # Tests that were asked for run everywhere; otherwise each file runs on one of
-    # the processors.
-    # Many tests wait for programs and sockets: one worker more than processors.
+    # Tests that were asked for run everywhere. Otherwise each file is run by one
+    # worker, in the order of LONGEST, not by the number of its tests. Many tests
+    # wait for programs and sockets: one worker more than processors.
     workers = str((os.cpu_count() or 1) + 1)
-    everything = ["-n", workers, "--dist", "loadfile", *left_to_others(cell)]
+    everything = ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder"]
+    everything += left_to_others(cell)
     command += ["-m", "pytest", *(arguments or everything)]
     report = REPORTS / f"{cell.name}.json"
     report.unlink(missing_ok=True)

@@ -84,12 +84,19 @@ async def test_connect_has_a_method_connect():
         await connection.close()
 
 
-async def test_nothing_happens_before_it_is_awaited(nobody):
+async def test_nothing_happens_before_it_is_awaited():
     """
     Making a connect object opens no connection.
     """
-    connecting(nobody)
-    await settle()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        connecting(f"ws://127.0.0.1:{listener.getsockname()[1]}/")
+        await settle()
+
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 async def test_connect_may_be_used_again_afterwards():

@@ -101,14 +101,20 @@ async def test_connections_that_end_while_draining():
             await client.close()
         await server.server.wait_closed()
 
+        # By themselves, or by the server before.
+        assert {1000, 1012} >= {client.close_code for client in clients}
+
 
 async def test_draining_a_server_without_connections():
     """
     Takes no time.
     """
     async with serving() as server:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(5) as timeout:
             await server.server.close(drain=3600)
+
+    assert not timeout.expired()
+    assert not server.server.is_serving()
 
 
 @pytest.mark.parametrize(

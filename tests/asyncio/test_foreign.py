@@ -267,6 +267,9 @@ async def test_a_client_of_a_hundred_connections():
             connection.transport.abort()
         await asyncio.gather(*[each.close() for each in connections])
 
+        codes = [each.close_code for each in connections]
+        assert [1006, 1000] * 50 == codes
+
 
 async def test_more_handshakes_than_allowed():
     """

@@ -182,7 +182,9 @@ async def test_closing_during_a_pause(caplog):
         async with listener(None, [failing]) as it:
             clients = connect(it, 1)
             await wait_until(lambda: bool(caplog.messages))
+            pauses = list(it._pauses)
 
+    assert [True] == [pause.cancelled() for pause in pauses]
     close(clients)
 
 
@@ -197,6 +199,8 @@ async def test_a_connection_that_was_aborted_before_it_was_accepted():
         clients = connect(it, 2)
         await wait_until(lambda: len(accepted) == 2)
 
+    assert [] == failing.errors
+    assert [c.getsockname() for c in clients] == [a.getpeername() for a in accepted]
     close([*clients, *accepted])
 
 

@@ -327,6 +327,10 @@ async def test_close_of_a_server_need_not_be_awaited():
         server.server.close()
         await server.server.wait_closed()
 
+        assert not server.server.is_serving()
+        with pytest.raises(ConnectionRefusedError):
+            await connecting(server.uri)
+
 
 LOOPS = [
     pytest.param(asyncio.new_event_loop, id="asyncio"),

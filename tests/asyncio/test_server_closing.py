@@ -181,9 +181,11 @@ async def test_several_tasks_may_wait():
     async with serving() as server:
         waiting = [asyncio.create_task(server.server.wait_closed()) for _ in range(3)]
         await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
         server.server.close()
-        await asyncio.gather(*waiting)
-        await server.server.wait_closed()
+
+        assert [None] * 3 == await asyncio.gather(*waiting)
+        assert await server.server.wait_closed() is None
 
 
 async def test_cancelling_wait_closed_leaves_the_server_alone():
@@ -264,6 +266,8 @@ async def test_a_peer_without_a_request_delays_the_end_only_so_long(part):
             await settle()
             server.server.close()
             await server.server.wait_closed()
+            # The peer did nothing about it: the server has let go of it.
+            await peer.read_rest()
 
 
 async def test_connections_are_the_open_ones():

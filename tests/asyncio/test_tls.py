@@ -301,6 +301,9 @@ async def test_the_shutdown_timeout(server_ssl_context, client_ssl_context):
         )
         async with asyncio.timeout(2):
             await wait_until(lambda: not server.server.handler_tasks)
+        # Our "close_notify" came, and behind it the end.
+        assert b"" == await peer.run(peer.object.read, 100)
+        assert b"" == await peer.raw.read_rest()
 
 
 async def test_a_handshake_in_pieces(server_ssl_context, client_ssl_context):

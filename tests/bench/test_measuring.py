@@ -24,7 +24,8 @@ TINY = Settings(
     memory_rounds=1,
     memory_connections=10,
     idle_connections=20,
-    idle_interval=0.05,
+    # A busy machine may not run a server for a while.
+    idle_interval=0.25,
 )
 
 ECHO = Row("echo", "Echo", Kind.ECHO, (server("socketeer", loop="asyncio"),), ())
@@ -84,7 +85,7 @@ def test_idle_connections_are_pinged_while_the_processor_is_watched(bench):
 
     (sample,) = samples["socketeer"]
     assert sample["value"] > 0
-    assert (20, 0.05) == (sample["connections"], sample["interval"])
+    assert (20, 0.25) == (sample["connections"], sample["interval"])
     assert sample["pings"] >= 20
 
 

@@ -363,13 +363,13 @@ def test_a_peer_that_uses_9_bits_for_8_is_understood(codec):
     data = random.Random(8).randbytes(300)
     compressor = zlib.compressobj(wbits=-9)
     deflate = codec.Deflate(False, False, 8, 15, None)
+    messages = [data[:220], data[220:], data[:60]]
     payloads = []
-    for message in (data[:220], data[220:], data[:60]):
+    for message in messages:
         payload = compressor.compress(message) + compressor.flush(zlib.Z_SYNC_FLUSH)
         payloads.append(payload[:-4])
 
-    for payload in payloads:
-        deflate.decompress(payload, True, -1)
+    assert messages == [deflate.decompress(each, True, -1) for each in payloads]
 
 
 @pytest.mark.parametrize(("remote", "local"), [(7, 15), (16, 15), (15, 8), (15, 16)])

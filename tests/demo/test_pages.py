@@ -96,10 +96,14 @@ async def test_our_own_page_and_programs_may_connect():
     """
     The Origin of the page names the Host; programs send no Origin at all.
     """
+    statuses = []
     async with opened() as port:
         for origin in (None, f"http://127.0.0.1:{port}"):
-            async with connect(f"ws://127.0.0.1:{port}/chat", origin=origin):
-                pass
+            uri = f"ws://127.0.0.1:{port}/chat"
+            async with connect(uri, origin=origin) as connection:
+                statuses.append(connection.response.status_code)
+
+    assert [101, 101] == statuses
 
 
 async def test_the_pages_of_other_sites_may_not_connect():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import sys
 import urllib.request
 
@@ -17,6 +16,7 @@ from socketeer.demo import __main__ as program
 from socketeer.demo.chat import Chat
 from socketeer.exceptions import ConnectionClosed
 from socketeer.pubsub import BrokerUnavailable, Hub
+from tests.ports import free_port
 
 from .program import DemoProgram
 from .test_messages import join
@@ -56,8 +56,7 @@ def test_it_listens_on_the_port_it_is_given():
     """
     A fixed port is used, or the program fails: pages know where to return.
     """
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    port = free_port()
     with DemoProgram("--port", str(port)) as demo:
         assert port == demo.port
 

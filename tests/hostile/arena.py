@@ -19,13 +19,24 @@ from tests.asyncio.raw import RawListener, RawPeer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["FULL", "PATIENCE", "PERIOD", "Arena", "arena_on", "until"]
+__all__ = [
+    "FULL",
+    "OPEN_TIMEOUT",
+    "PATIENCE",
+    "PERIOD",
+    "Arena",
+    "arena_on",
+    "until",
+]
 
 # Whether attacks run at full strength.
 FULL = os.environ.get("HOSTILE") == "full"
 
 # How much longer than otherwise the target waits.
 PATIENCE = 5 if FULL else 1
+
+# How long it waits for handshakes, seconds.
+OPEN_TIMEOUT = 0.7 * PATIENCE
 
 # How many clients are served meanwhile, and how often each sends, seconds.
 CLIENTS = 200 if FULL else 20
@@ -150,7 +161,8 @@ class Arena:
             return
         listener = RawListener(receive_buffer=receive_buffer)
         try:
-            self.tell("connect", listener.port, behaviour)
+            # However busy the machine is: this handshake is no attack.
+            self.tell("connect", listener.port, behaviour, 20)
             peer = await listener.accept()
             await peer.open_as_server(headers)
         finally:

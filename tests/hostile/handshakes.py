@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.asyncio.exchange import ask, dial, opening_request, read_answer
 from tests.asyncio.raw import RawListener, RawPeer
-from tests.hostile.arena import FULL, PATIENCE, until
+from tests.hostile.arena import FULL, OPEN_TIMEOUT, PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -161,7 +161,7 @@ def response(data: bytes, more: bytes = b"") -> Callable[[Arena], Awaitable[str]
         """
         listener = RawListener()
         try:
-            arena.tell("connect", listener.port, "")
+            arena.tell("connect", listener.port, "", OPEN_TIMEOUT)
             peer = await listener.accept()
         finally:
             listener.close()

@@ -25,14 +25,14 @@ from socketeer.asyncio import running
 from socketeer.asyncio.client import connect
 from socketeer.asyncio.server import broadcast, serve
 from socketeer.exceptions import ConnectionClosed
-from tests.hostile.arena import PATIENCE
+from tests.hostile.arena import OPEN_TIMEOUT, PATIENCE
 
 __all__: list[str] = []
 
 # Short, so that attacks do not take long; longer at full strength, which makes
 # everybody slower.
 OPTIONS: dict[str, Any] = {
-    "open_timeout": 0.7 * PATIENCE,
+    "open_timeout": OPEN_TIMEOUT,
     "ping_interval": 0.4 * PATIENCE,
     "ping_timeout": 0.4 * PATIENCE,
     "close_timeout": 0.3 * PATIENCE,
@@ -188,16 +188,15 @@ class Target:
         forget_the_peak()
         return lines
 
-    async def connect(self, port: int, behaviour: str) -> None:
+    async def connect(self, port: int, behaviour: str, patience: float) -> None:
         """
-        Be the client of a hostile server.
+        Be the client of a hostile server, for whose handshake it waits so long.
         """
+        options = {**OPTIONS, "proxy": None, "open_timeout": patience}
 
         async def visit() -> str:
             try:
-                async with connect(
-                    f"ws://127.0.0.1:{port}", proxy=None, **OPTIONS
-                ) as connection:
+                async with connect(f"ws://127.0.0.1:{port}", **options) as connection:
                     await BEHAVIOURS[behaviour](connection)
             except Exception as exc:  # noqa: BLE001 - the outcome
                 return type(exc).__name__

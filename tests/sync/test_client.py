@@ -346,7 +346,7 @@ def test_a_unix_socket_that_is_not_there(tmp_path):
     [
         # Documentation has it (RFC 5737), no machine: it cannot be bound here.
         ({"source_address": ("192.0.2.1", 0)}, OSError),
-        ({"timeout": 0.05}, TimeoutError),
+        ({"timeout": 0.05, "open_timeout": None}, TimeoutError),
     ],
 )
 def test_how_the_server_is_dialled(options, error):

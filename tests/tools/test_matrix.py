@@ -88,6 +88,7 @@ def test_what_is_left_to_others_exists():
         *matrix.ONCE_PER_PYTHON,
         *matrix.ONCE_PER_BUILD,
         *matrix.TWICE,
+        *matrix.LONGEST,
     ]
 
     assert [] == [path for path in named if not (root / path).exists()]

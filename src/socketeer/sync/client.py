@@ -190,9 +190,9 @@ class reconnect:  # noqa: N801 - the field's interface
         create_connection: Callable[..., ClientConnection] | None = None,
         **kwargs: Any,
     ) -> None:
+        # Here it is the one of socket.create_connection(), not an older close_timeout.
+        arguments = {"timeout": kwargs.pop("timeout", None)}
         older = take_older_arguments(kwargs)
-        if older.close_timeout is not None:
-            close_timeout = older.close_timeout
         self.uri = uri
         self.additional_headers: HeadersLike | None = repeatable(
             older.extra_headers or additional_headers
@@ -209,7 +209,7 @@ class reconnect:  # noqa: N801 - the field's interface
             proxy_ssl,
             proxy_server_hostname,
             user_agent_header,
-            kwargs,
+            kwargs | arguments,
         )
         self._create_connection = (
             older.create_connection or create_connection or ClientConnection

@@ -419,6 +419,63 @@ async def test_deadlines_are_kept_in_their_order(core, ends):
     assert [first, second, third] == alarms.called
 
 
+class Loop:
+    """
+    A loop whose timers run as late as a test says; no other time passes.
+    """
+
+    def __init__(self, core, monkeypatch):
+        self.now = 1000.0
+        self.timers = []
+        monkeypatch.setattr(core.aio.turn, "monotonic", lambda: self.now)
+
+    def create_future(self):
+        return concurrent.futures.Future()
+
+    def call_later(self, delay, callback):
+        self.timers.append((delay, callback))
+
+    def run_timer(self, late):
+        """
+        Run the one timer there is; return how long it was set to wait.
+        """
+        [(delay, callback)] = self.timers
+        self.timers.clear()
+        self.now += delay + late
+        callback()
+        return delay
+
+
+def test_deadlines_are_put_off_when_the_loop_was_blocked(core, monkeypatch):
+    """
+    For a moment, in which what has arrived is read; once, even if the loop is
+    blocked in this moment, too. The next time it is the same again.
+    """
+    loop, alarms = Loop(core, monkeypatch), Alarms(core)
+    turn, member = core.aio.turn.Turn(loop), alarms.make()
+    for count in (1, 2):
+        turn.call_at(core.aio.turn.Deadline(loop.now + 1, member))
+        assert 1 == pytest.approx(loop.run_timer(late=0.2))
+        assert count - 1 == len(alarms.called)
+
+        assert 0.05 == pytest.approx(loop.run_timer(late=0.2))
+        assert count == len(alarms.called)
+
+    assert [] == loop.timers
+
+
+def test_a_loop_that_is_a_little_late_was_not_blocked(core, monkeypatch):
+    """
+    Timers are never exact.
+    """
+    loop, alarms = Loop(core, monkeypatch), Alarms(core)
+    turn, member = core.aio.turn.Turn(loop), alarms.make()
+    turn.call_at(core.aio.turn.Deadline(loop.now + 1, member))
+    loop.run_timer(late=0.09)
+
+    assert [member] == alarms.called
+
+
 BODIES = {
     "flush": (),
     "advance_to": (0.0,),
