@@ -75,7 +75,8 @@ PORTS = ("8765", "8766")
 
 FENCE = re.compile(r"(?P<indent> *)(?P<fence>```+|~~~+)(?P<info>.*)")
 FILE_NAME = re.compile(
-    r"(?:#|//|<!--) (?P<name>(?:[\w-]+/)*[\w-]+\.[a-z]+)(?P<more>, at the end)?(?: -->)?"
+    r"(?:#|//|<!--) (?P<name>(?:[\w-]+/)*[\w-]+\.[a-z]+)"
+    r"(?P<more>, at the end)?(?: -->)?"
 )
 EXCUSE = re.compile(r" *<!-- not run: \S.*-->")
 HIDDEN = re.compile(r" *<!-- test\b *")
