@@ -214,11 +214,11 @@ class Bench:
         server.settle()
         try:
             report = load(server.port, self._load_core, arguments, settings.seconds)
+            return judged(row.kind, report)
         except MeasuringError as error:
             raise MeasuringError(
                 f"{row.name}, {subject.name}: {error} {server.output()}"
             ) from None
-        return judged(row.kind, report)
 
     def _client(self, row: Row, subject: Subject, server: Server) -> Sample:
         words = [w.replace("{port}", str(server.port)) for w in subject.command]

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 
 from socketeer.asyncio.server import ServerConnection, serve
+from socketeer.http11 import Request
 from socketeer.pubsub import Gap, Hub
 
 from .common import options, run
@@ -26,6 +27,16 @@ class Publisher:
         self._numbers = itertools.count()
         self._pending = 0
         self._is_ready = asyncio.Event()
+        self._is_ready.set()
+
+    async def wait_ready(
+        self, _connection: ServerConnection, _request: Request
+    ) -> None:
+        """
+        Open connections no sooner than those before them are subscribed: the load
+        begins when all are open.
+        """
+        await self._is_ready.wait()
 
     async def handle(self, connection: ServerConnection) -> None:
         """
@@ -42,7 +53,6 @@ class Publisher:
             if not self._pending:
                 self._is_ready.set()
             async for message in connection:
-                # The load begins as soon as connections are open.
                 await self._is_ready.wait()
                 await self._hub.publish(topics[0], message)
 
@@ -64,6 +74,7 @@ async def main(chosen: argparse.Namespace) -> None:
             publisher.handle,
             "127.0.0.1",
             chosen.port,
+            process_request=publisher.wait_ready,
             compression=None,
             ping_interval=None,
             max_size=None,
