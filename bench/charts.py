@@ -59,6 +59,11 @@ CHARTS = (
     Chart(
         "broadcast", "Broadcast", ("broadcast", "broadcast-many", "broadcast-deflate")
     ),
+    Chart(
+        "hub",
+        "Publish and subscribe",
+        ("hub", "hub-topics", "hub-stalled", "redis", "redis-latency"),
+    ),
     Chart("tls", "Echo over TLS, and compressed", ("tls-64", "tls-16k", "deflate")),
     Chart("opening", "Clients and opening handshakes", ("client", "handshakes")),
     Chart(

@@ -26,6 +26,10 @@ LIBRARIES = (
     "picows",
     "aiohttp",
     "uvicorn",
+    "channels",
+    "channels-redis",
+    "broadcaster",
+    "redis",
     "uvloop",
     "zlib-ng",
 )

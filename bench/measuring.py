@@ -40,6 +40,16 @@ SPARE_FILES = 100
 # TLS may take 300 KiB for each.
 MOST_TLS_CONNECTIONS = 1000
 
+# What the load generator calls it.
+MODES = {
+    Kind.ECHO: "echo",
+    Kind.FAN: "fan",
+    Kind.LATENCY: "fan",
+    Kind.HANDSHAKES: "connect",
+}
+
+REDIS = ("redis-server", "valkey-server")
+
 IMPORTS_PER_ROUND = 3
 IMPORTING = (
     "import json, time; begin = time.perf_counter(); import {module}; "
@@ -60,6 +70,23 @@ def raise_file_limit(wanted: int) -> int:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return min(wanted, hard - SPARE_FILES)
+
+
+def redis_program() -> str | None:
+    """
+    Return the path of a Redis or Valkey server, if there is one.
+    """
+    return next(filter(None, map(shutil.which, REDIS)), None)
+
+
+def redis_server(core: int) -> Server:
+    """
+    Start a Redis that keeps nothing.
+    """
+    words = ("--bind", "127.0.0.1", "--save", "", "--loglevel", "warning")
+    return Server(
+        "Redis", [redis_program() or REDIS[0], "--port", "{port}", *words], core
+    )
 
 
 class Bench:
@@ -122,6 +149,9 @@ class Bench:
         if any(s.needs_node for s in subjects) and not shutil.which("node"):
             self._say(f"{row.name}: Node.js is missing; its servers are left out")
             subjects = [s for s in subjects if not s.needs_node]
+        if any(s.needs_redis for s in subjects) and not redis_program():
+            self._say(f"{row.name}: redis-server is missing; only memory is measured")
+            subjects = [s for s in subjects if not s.needs_redis]
         return subjects
 
     def measure(self, row: Row) -> dict[str, list[Sample]]:
@@ -162,36 +192,33 @@ class Bench:
             yield self._import
         elif row.kind is Kind.CLIENT:
             command = self._filled(("{echoserver}", "{port}"))
-            server = Server("echo server", command, self._load_core)
-            try:
+            with Server("echo server", command, self._load_core) as server:
                 yield lambda subject: self._client(row, subject, server)
-            finally:
-                server.stop()
         else:
             servers: dict[str, Server] = {}
-            try:
+            with contextlib.ExitStack() as stack:
+                if any(subject.needs_redis for subject in subjects):
+                    redis = stack.enter_context(redis_server(self._load_core))
+                    self._words["{redis}"] = f"redis://127.0.0.1:{redis.port}"
                 for subject in subjects:
-                    servers[subject.name] = self._start(subject)
+                    server = stack.enter_context(self._start(subject))
+                    servers[subject.name] = server
                 yield lambda subject: self._loaded(row, subject, servers[subject.name])
-            finally:
-                for server in servers.values():
-                    server.stop()
 
     def _loaded(self, row: Row, subject: Subject, server: Server) -> Sample:
-        modes = {Kind.ECHO: "echo", Kind.FAN: "fan", Kind.HANDSHAKES: "connect"}
         settings = self.settings
-        arguments = ["--mode", modes[row.kind], "--connections", str(row.connections)]
+        arguments = ["--mode", MODES[row.kind], "--connections", str(row.connections)]
         arguments += ["--seconds", str(settings.seconds)]
         arguments += ["--warmup", str(settings.warmup)]
         arguments += self._filled((*row.load, *subject.load))
         server.settle()
         try:
             report = load(server.port, self._load_core, arguments, settings.seconds)
+            return judged(row.kind, report)
         except MeasuringError as error:
             raise MeasuringError(
                 f"{row.name}, {subject.name}: {error} {server.output()}"
             ) from None
-        return judged(row.kind, report)
 
     def _client(self, row: Row, subject: Subject, server: Server) -> Sample:
         words = [w.replace("{port}", str(server.port)) for w in subject.command]
@@ -257,8 +284,11 @@ def judged(kind: Kind, report: dict[str, Any]) -> Sample:
         return {"value": report["connections"] / report["opening_seconds"]}
     if not report["messages"]:
         raise MeasuringError("no message came back in time")
+    latency = kind is Kind.LATENCY
     return {
-        "value": report["messages"] / report["seconds"],
+        "value": report["p99_us"]
+        if latency
+        else report["messages"] / report["seconds"],
         "bytes": report["bytes"] / report["messages"],
         "p50_us": report["p50_us"],
         "p99_us": report["p99_us"],

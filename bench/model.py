@@ -39,6 +39,7 @@ class Kind(Enum):
 
     ECHO = "messages per second"
     FAN = "deliveries per second"
+    LATENCY = "microseconds, 99th percentile"
     CLIENT = "round trips per second"
     HANDSHAKES = "handshakes per second"
     MEMORY = "bytes per connection"
@@ -50,7 +51,7 @@ class Kind(Enum):
         """
         Whether a larger figure is the better one.
         """
-        return self not in {Kind.MEMORY, Kind.CPU, Kind.IMPORT}
+        return self not in {Kind.LATENCY, Kind.MEMORY, Kind.CPU, Kind.IMPORT}
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Subject:
     Attributes:
         name: What it is called in the results.
         command: The program; ``{port}`` stands for its port, ``{tls}`` for the
-            file with a certificate.
+            file with a certificate, ``{redis}`` for the address of a Redis.
         environ: Environment variables for it.
         load: Further arguments for the load generator.
     """
@@ -84,6 +85,13 @@ class Subject:
         Whether it runs on Node.js.
         """
         return self.command[0] == "node"
+
+    @property
+    def needs_redis(self) -> bool:
+        """
+        Whether it publishes through Redis.
+        """
+        return "{redis}" in self.command
 
 
 class Verdict(Enum):

@@ -165,9 +165,14 @@ def figures(row: Row, samples: Samples) -> str:
             # The limit of open files may have allowed fewer than the title says.
             name = f"{name}, {found[0]['connections']} connections"  # noqa: PLW2901
         line = [name, words[0], f"{words[1]} to {words[2]}"]
+        if row.kind is Kind.LATENCY:
+            middle = Spread.of([s["p50_us"] for s in found]).median
+            line.append(number(middle, row.kind))
         if has_bytes:
             line.append(f"{Spread.of([s['bytes'] for s in found]).median:.0f}")
         lines.append(line)
+    if row.kind is Kind.LATENCY:
+        head.append("50th percentile")
     if has_bytes:
         head.append("bytes per message")
     return table(head, lines, right=len(head) - 1)

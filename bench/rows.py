@@ -78,6 +78,14 @@ def loaded(subject: Subject, name: str, *arguments: str) -> Subject:
     return Subject(name, subject.command, subject.environ, arguments)
 
 
+def hub(title: str, *arguments: str, load: tuple[str, ...] = ()) -> Subject:
+    """
+    Return our server with a hub.
+    """
+    words = ("servers.hub", "{port}", *arguments)
+    return Subject(title, module(*words), load=load)
+
+
 def at_least(factor: float, other: str, subject: str = US) -> Target:
     """
     Return the target of being so many times as fast as another.
@@ -229,6 +237,85 @@ BROADCAST = (
     ),
 )
 
+REDIS = ("--redis", "{redis}")
+HUB = f"{US} Hub"
+HUB_REDIS = f"{HUB} through Redis"
+BROADCAST_FUNCTION = f"{US} broadcast()"
+THROUGH_REDIS = (
+    hub(HUB_REDIS, *REDIS),
+    other("broadcaster", "broadcaster_server", *REDIS),
+    other("channels_redis", "channels_server", *REDIS),
+)
+FEW_TOPICS, MANY_TOPICS = f"{HUB}, 1 topic", f"{HUB}, 10 000 topics"
+HEALTHY, SOME_STALLED = f"{HUB}, all read", f"{HUB}, 1 % stalled"
+
+HUBS = (
+    Row(
+        "hub",
+        "Publish 1 to 1000 in memory, 64 B, 1 in flight",
+        Kind.FAN,
+        (hub(HUB), server(US, "--broadcast", title=BROADCAST_FUNCTION)),
+        (at_least(1, BROADCAST_FUNCTION, HUB),),
+        connections=1000,
+        load=SMALL,
+    ),
+    Row(
+        "hub-topics",
+        "Publish to one topic of many, 64 B, 16 in flight",
+        Kind.FAN,
+        (
+            hub(MANY_TOPICS, "--topics", "10000", "--each", "20"),
+            hub(FEW_TOPICS, load=("--connections", "2")),
+        ),
+        (at_least(0.95, FEW_TOPICS, MANY_TOPICS),),
+        connections=1000,
+        load=(*MANY, "--receivers", "2"),
+        note="1000 connections with 20 topics each beside 2 with one. "
+        "A topic has 2 subscribers.",
+    ),
+    Row(
+        "hub-stalled",
+        "Publish 1 to 1000 with history, 1 KiB, 1 in flight",
+        Kind.LATENCY,
+        (
+            hub(SOME_STALLED, "--history", "100", load=("--stalled", "10")),
+            hub(HEALTHY, "--history", "100"),
+        ),
+        (Target(SOME_STALLED, 1.5, HEALTHY, at_least=False),),
+        connections=1000,
+        load=("--size", "1024"),
+        note="Until all who read have the message. 10 connections never read.",
+    ),
+    Row(
+        "redis",
+        "Publish 1 to 100 through Redis, 64 B, 8 in flight",
+        Kind.FAN,
+        THROUGH_REDIS,
+        (
+            at_least(1.5, "broadcaster", HUB_REDIS),
+            at_least(10, "channels_redis", HUB_REDIS),
+        ),
+        connections=100,
+        load=(*SMALL, "--in-flight", "8"),
+        note="The peers are applications on uvicorn. Each message is published when "
+        "the one before it has been.",
+    ),
+    Row(
+        "redis-latency",
+        "Publish 1 to 100 through Redis, 64 B, 1 in flight",
+        Kind.LATENCY,
+        (hub(HUB), *THROUGH_REDIS),
+        (
+            Target(HUB_REDIS, 0.7, "broadcaster", at_least=False),
+            Target(HUB_REDIS, 0.2, "channels_redis", at_least=False),
+        ),
+        connections=100,
+        load=SMALL,
+        note="Until all have the message; what Redis adds is the difference to the "
+        "hub in memory.",
+    ),
+)
+
 TLS = ("--tls", "{tls}")
 TLS_SERVERS = (server(US, *TLS), server(WEBSOCKETS, *TLS), server(PICOWS, *TLS))
 
@@ -375,6 +462,7 @@ ROWS = (
     *ECHO,
     *TEXT,
     *BROADCAST,
+    *HUBS,
     *SECURE,
     COMPRESSED,
     CLIENT,

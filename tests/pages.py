@@ -11,7 +11,9 @@ convention, also for authors:
    comment that holds the name and nothing else: ``# server.py``,
    ``// chat.js`` or ``<!-- index.html -->``. It is not executed; it is written
    into the page's own folder, and a later block of the same name replaces it.
-   Complete programs, with ``asyncio.run(main())``, are files.
+   Complete programs, with ``asyncio.run(main())``, are files. A name may have
+   folders, ``# shop/views.py``; with ``# shop/settings.py, at the end``, the block
+   is added to a file that is there.
 3. **An HTML comment that begins with** ``test`` **is Python that readers do not
    see**, executed like a block. It prepares what blocks need, drives the files
    and checks results::
@@ -72,7 +74,10 @@ PATIENCE = 20
 PORTS = ("8765", "8766")
 
 FENCE = re.compile(r"(?P<indent> *)(?P<fence>```+|~~~+)(?P<info>.*)")
-FILE_NAME = re.compile(r"(?:#|//|<!--) (?P<name>[\w-]+\.[a-z]+)(?: -->)?")
+FILE_NAME = re.compile(
+    r"(?:#|//|<!--) (?P<name>(?:[\w-]+/)*[\w-]+\.[a-z]+)"
+    r"(?P<more>, at the end)?(?: -->)?"
+)
 EXCUSE = re.compile(r" *<!-- not run: \S.*-->")
 HIDDEN = re.compile(r" *<!-- test\b *")
 
@@ -86,13 +91,14 @@ class Part:
     A piece of a page that does something.
 
     Attributes:
-        kind: ``"code"`` to execute, ``"file"`` to write, ``"excused"`` to parse.
+        kind: ``"code"`` to execute, ``"file"`` to write, ``"more"`` to add to a
+            file, ``"excused"`` to parse.
         text: The piece, without fence and indentation.
         line: Where the text begins in the page, counted from 1.
         name: Name of the file, else empty.
     """
 
-    kind: Literal["code", "file", "excused"]
+    kind: Literal["code", "file", "more", "excused"]
     text: str
     line: int
     name: str = ""
@@ -115,7 +121,7 @@ def block_part(info: str, text: str, line: int, above: str) -> Part | None:
     """
     name = FILE_NAME.fullmatch(text.partition("\n")[0])
     if name is not None:
-        return Part("file", text, line, name["name"])
+        return Part("more" if name["more"] else "file", text, line, name["name"])
     if info.strip() not in PYTHON:
         return None
     if EXCUSE.fullmatch(above):
@@ -212,6 +218,16 @@ class Page:
             text = re.sub(rf"\b{port}\b", str(free), text)
         return text
 
+    def write(self, name: str, text: str, *, more: bool) -> None:
+        """
+        Write a file, or add to one that is there.
+        """
+        path = self.folder / name
+        if more:
+            text = f"{path.read_text('utf-8')}\n\n{text}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
     def spawn(self, name: str, arguments: tuple[str, ...], text: str) -> Program:
         """
         Start a file as a program with this text as its standard input.
@@ -301,8 +317,8 @@ class Page:
         Do what a part of the page says.
         """
         text = self.with_ports(part.text)
-        if part.kind == "file":
-            (self.folder / part.name).write_text(text, "utf-8")
+        if part.kind in {"file", "more"}:
+            self.write(part.name, text, more=part.kind == "more")
             return
         # Tracebacks show the line of the page.
         code = compile(

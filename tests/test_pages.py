@@ -43,6 +43,11 @@ PARTS = [
     ("````{note}\n```python\nx = 1\n```\n````", Part("code", "x = 1\n", 3)),
     ("```{code-block} python\nx = 1\n```", Part("code", "x = 1\n", 2)),
     ("```python\n# a.py\nx\n```", Part("file", "# a.py\nx\n", 2, "a.py")),
+    ("```python\n# a/b/c.py\nx\n```", Part("file", "# a/b/c.py\nx\n", 2, "a/b/c.py")),
+    (
+        "```python\n# a.py, at the end\nx\n```",
+        Part("more", "# a.py, at the end\nx\n", 2, "a.py"),
+    ),
     ("```js\n// a.js\nx\n```", Part("file", "// a.js\nx\n", 2, "a.js")),
     (
         "```html\n<!-- a.html -->\n<p>\n```",
@@ -133,6 +138,25 @@ def test_runs_a_file_to_its_end(run, tmp_path):
     )
 
     assert "7777" in (tmp_path / "seen").read_text()
+
+
+def test_a_block_adds_to_a_file(run):
+    """
+    A file in a folder is written, and gets more at its end.
+    """
+    run(
+        "```python\n# a/b.py\nx = 1\n```\n"
+        "```python\n# a/b.py, at the end\nprint(x + 4711)\n```\n"
+        '<!-- test assert "4712" in await run("a/b.py") -->'
+    )
+
+
+def test_a_block_adds_to_no_file_that_is_not_there(run):
+    """
+    The name is a mistake, then.
+    """
+    with pytest.raises(FileNotFoundError):
+        run("```python\n# a.py, at the end\nx = 1\n```")
 
 
 def test_a_failed_program_fails_the_page(run):

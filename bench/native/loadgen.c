@@ -8,6 +8,8 @@
 //     connect   connections are opened, and that is all
 //
 //     --connections N   --size BYTES   --in-flight N   --seconds S   --warmup S
+//     --receivers N     how many get each message of fan, if not all
+//     --stalled N       how many of the last connections never read
 //     --messages N      end when so many came back, before the time is over
 //     --concurrency N   handshakes in progress at the same time
 //     --script FILE     messages to send instead of plain ones (bench/messages.py writes such files)
@@ -64,7 +66,7 @@ typedef struct {
 
 static struct {
     enum mode mode;
-    int port, connections, in_flight, concurrency;
+    int port, connections, in_flight, concurrency, receivers, stalled;
     size_t size;
     double seconds, warmup;
     uint64_t messages;
@@ -178,7 +180,7 @@ static void send_batch(connection *c) {
     c->out_left = script.starts[end] - script.starts[c->next_frame];
     c->next_frame = end % script.count;
     c->frames_due = (uint32_t)options.in_flight;
-    fan_due = (uint64_t)options.in_flight * (uint64_t)options.connections;
+    fan_due = (uint64_t)options.in_flight * (uint64_t)options.receivers;
     c->sent_at = now_ns();
     flush_output(c);
 }
@@ -302,6 +304,11 @@ static void start_connection(void) {
     if (c->fd < 0) fail("socket: %s", strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (started >= options.connections - options.stalled) {
+        // Soon full, so that the server notices.
+        int small = 4096;
+        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    }
     if (bind(c->fd, (void *)&local, sizeof local)) fail("bind: %s", strerror(errno));
     if (connect(c->fd, (void *)&server, sizeof server) && errno != EINPROGRESS) fail("connect: %s", strerror(errno));
     c->phase = CONNECTING;
@@ -422,6 +429,12 @@ static double open_all(void) {
     return (double)(now_ns() - begin) / 1e9;
 }
 
+static void stall_some(void) {
+    for (int i = options.connections - options.stalled; i < options.connections; i++) {
+        if (epoll_ctl(poll_fd, EPOLL_CTL_DEL, connections[i].fd, NULL)) fail("epoll_ctl: %s", strerror(errno));
+    }
+}
+
 static void run_for(double seconds) {
     uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
     while (now_ns() < end && messages < options.messages) turn(10);
@@ -479,7 +492,7 @@ static void read_options(int count, char **arguments) {
     static const char *modes[] = {"echo", "fan", "idle", "connect"};
     static const struct option names[] = {
         {"port", 1, 0, 'p'}, {"mode", 1, 0, 'm'}, {"connections", 1, 0, 'c'}, {"size", 1, 0, 'b'},
-        {"in-flight", 1, 0, 'f'}, {"seconds", 1, 0, 's'}, {"warmup", 1, 0, 'w'}, {"concurrency", 1, 0, 'j'}, {"messages", 1, 0, 'n'},
+        {"in-flight", 1, 0, 'f'}, {"seconds", 1, 0, 's'}, {"warmup", 1, 0, 'w'}, {"concurrency", 1, 0, 'j'}, {"receivers", 1, 0, 'r'}, {"stalled", 1, 0, 'i'}, {"messages", 1, 0, 'n'},
         {"script", 1, 0, 'x'}, {"extensions", 1, 0, 'e'}, {"text", 0, 0, 't'}, {"tls", 0, 0, 'T'}, {0}};
     int letter, mode = -1;
     while ((letter = getopt_long(count, arguments, "", names, NULL)) != -1) switch (letter) {
@@ -491,6 +504,8 @@ static void read_options(int count, char **arguments) {
         case 's': options.seconds = number("seconds", optarg, 0, 3600); break;
         case 'w': options.warmup = number("warmup", optarg, 0, 3600); break;
         case 'j': options.concurrency = (int)number("concurrency", optarg, 1, 1e5); break;
+        case 'r': options.receivers = (int)number("receivers", optarg, 1, 1e6); break;
+        case 'i': options.stalled = (int)number("stalled", optarg, 0, 1e6); break;
         case 'n': options.messages = (uint64_t)number("messages", optarg, 1, 1e15); break;
         case 'x': options.script = optarg; break;
         case 'e': options.extensions = optarg; break;
@@ -500,6 +515,8 @@ static void read_options(int count, char **arguments) {
     }
     if (mode < 0 || !options.port || optind < count) fail("usage: loadgen --port PORT --mode echo|fan|idle|connect ...");
     options.mode = (enum mode)mode;
+    if (options.stalled >= options.connections) fail("the first connection must not be stalled");
+    if (!options.receivers) options.receivers = options.connections - options.stalled;
 }
 
 int main(int count, char **arguments) {
@@ -524,6 +541,7 @@ int main(int count, char **arguments) {
     if (options.mode == IDLE) {
         idle(opening_seconds);
     } else if (options.mode != CONNECT) {
+        stall_some();
         for (int i = 0; i < (options.mode == ECHO ? opened : 1); i++) send_batch(&connections[i]);
         run_for(options.warmup);
         counting = true;

@@ -33,6 +33,10 @@ def options(*positional: str) -> argparse.Namespace:
     parser.add_argument("--no-zlib-ng", action="store_true", help="use plain zlib")
     parser.add_argument("--tls", type=Path, help="a certificate with its key, PEM")
     parser.add_argument("--keepalive", type=float, help="seconds between pings")
+    parser.add_argument("--redis", help="the address of a Redis, to publish through")
+    parser.add_argument("--topics", type=int, default=1, help="how many there are")
+    parser.add_argument("--each", type=int, default=1, help="topics per connection")
+    parser.add_argument("--history", type=int, default=0, help="messages to keep")
     return parser.parse_args()
 
 

@@ -10,6 +10,8 @@ import uvicorn
 
 from .common import options
 
+__all__ = ["serve"]
+
 
 async def echo(_scope: Any, receive: Any, send: Any) -> None:
     """
@@ -21,13 +23,15 @@ async def echo(_scope: Any, receive: Any, send: Any) -> None:
         await send({**event, "type": "websocket.send"})
 
 
-if __name__ == "__main__":
-    arguments = options()
+def serve(application: Any, port: int, loop: str) -> None:
+    """
+    Serve an application as fast as uvicorn can.
+    """
     uvicorn.run(
-        echo,
+        application,
         host="127.0.0.1",
-        port=arguments.port,
-        loop=arguments.loop,
+        port=port,
+        loop=loop,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_ping_interval=None,
@@ -35,3 +39,8 @@ if __name__ == "__main__":
         lifespan="off",
         log_level="warning",
     )
+
+
+if __name__ == "__main__":
+    arguments = options()
+    serve(echo, arguments.port, arguments.loop)

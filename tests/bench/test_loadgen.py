@@ -17,20 +17,21 @@ pytestmark = pytest.mark.anyio
 
 class Counter:
     """
-    A handler that sends messages back, or to all, and counts them.
+    A handler that sends messages back, or to all or some, and counts them.
     """
 
-    def __init__(self, to_all=False):
+    def __init__(self, to_all=False, most=None):
         self.messages = []
-        self._connections = set()
+        self._connections = {}
         self._to_all = to_all
+        self._most = most
 
     async def __call__(self, connection):
-        self._connections.add(connection)
+        self._connections[connection] = None
         async for message in connection:
             self.messages.append(message)
             if self._to_all:
-                broadcast(self._connections, message)
+                broadcast(list(self._connections)[: self._most], message)
             else:
                 await connection.send(message)
 
@@ -89,6 +90,44 @@ async def test_deliveries_are_counted(loadgen, run):
     assert (0, "") == (status, errors)
     assert 50 <= report["messages"] <= 5 * len(counter.messages)
     assert 5 * len(counter.messages) <= report["messages"] + 5 * 2
+
+
+async def test_some_may_get_nothing(loadgen, run):
+    """
+    The next messages leave when as many have theirs as are told to.
+    """
+    counter = Counter(to_all=True, most=3)
+    options = ["--connections", 5, "--receivers", 3]
+    async with serving(counter) as server:
+        status, report, errors = await run(loadgen, port_of(server), "fan", *options)
+
+    assert (0, "") == (status, errors)
+    assert 50 <= report["messages"] <= 3 * len(counter.messages)
+    assert 3 * len(counter.messages) <= report["messages"] + 3
+
+
+async def test_some_may_never_read(loadgen, run):
+    """
+    Nobody waits for them.
+    """
+    counter = Counter(to_all=True)
+    options = ["--connections", 5, "--stalled", 2, "--size", 1000]
+    async with serving(counter) as server:
+        status, report, errors = await run(loadgen, port_of(server), "fan", *options)
+
+    assert (0, "") == (status, errors)
+    assert 50 <= report["messages"] <= 3 * len(counter.messages)
+    assert 3 * len(counter.messages) <= report["messages"] + 3
+
+
+async def test_the_sender_is_never_stalled(loadgen, run):
+    """
+    Nothing would ever be sent.
+    """
+    status, _, errors = await run(loadgen, 1, "fan", "--stalled", 1)
+
+    assert status
+    assert "the first connection must not be stalled" in errors
 
 
 async def test_compressed_messages_are_sent(loadgen, run, tmp_path):

@@ -14,7 +14,7 @@ from bench.machine import describe
 from bench.measuring import Bench, judged
 from bench.model import Kind, Row, Settings, Subject
 from bench.processes import MeasuringError, Server, cores, last_line
-from bench.rows import CLIENT, HANDSHAKES, IMPORT, server
+from bench.rows import CLIENT, HANDSHAKES, HUBS, IMPORT, server
 from socketeer.asyncio.client import connect
 
 TINY = Settings(
@@ -41,6 +41,8 @@ def bench(programs):
 
 
 def only_ours(row):
+    if row.subjects[0].loop == "uvloop":
+        pytest.importorskip("uvloop")
     return replace(row, subjects=row.subjects[:1], connections=2)
 
 
@@ -68,12 +70,45 @@ def test_a_row_is_measured(bench, row):
     """
     Each kind gives a figure above nought for each round.
     """
-    if row.subjects[0].command[-1] == "uvloop":
-        pytest.importorskip("uvloop")
     samples = bench.measure(only_ours(row))
 
     assert ["socketeer"] == list(samples)
     assert [True] == [sample["value"] > 0 for sample in samples["socketeer"]]
+
+
+@pytest.mark.parametrize("row", HUBS, ids=lambda r: r.name)
+def test_a_hub_is_measured(bench, row, redis_server):
+    """
+    In memory and through a Redis that the row starts: what gets to everybody who
+    reads, and how soon.
+    """
+    row = only_ours(row)
+    (subject,) = row.subjects
+    # Of two connections, which have no topic in common.
+    if "--stalled" in subject.load:
+        row = replace(row, subjects=(replace(subject, load=("--stalled", "1")),))
+    if "--receivers" in row.load:
+        row = replace(row, load=(*row.load, "--receivers", "1"))
+
+    (sample,) = bench.measure(row)[subject.name]
+
+    assert sample["value"] > 0
+    assert 0 < sample["p50_us"] <= sample["p99_us"]
+    assert (sample["value"] == sample["p99_us"]) == (row.kind is Kind.LATENCY)
+
+
+def test_without_redis_memory_is_measured(bench, monkeypatch):
+    """
+    Somebody says so.
+    """
+    monkeypatch.setenv("PATH", "/nonexistent")
+    row = next(row for row in HUBS if row.name == "redis-latency")
+
+    possible = bench.possible(row)
+
+    assert [row.subjects[0]] == possible
+    message = "redis-latency: redis-server is missing; only memory is measured"
+    assert [message] == bench.said
 
 
 def test_idle_connections_are_pinged_while_the_processor_is_watched(bench):

@@ -66,7 +66,7 @@ class FakeConnection:
         self._drained = asyncio.Event()
 
     @staticmethod
-    def prepare(message, *, text=None):
+    def prepare(message, *, text=None, patient=False):
         """
         Count as prepared once what was prepared once.
         """

@@ -117,6 +117,29 @@ async def test_publishing_from_a_thread():
         assert server.port
 
 
+async def test_all_publishes_of_a_turn_are_one_write():
+    """
+    To any of the connection's topics, to its user and to everybody.
+    """
+    async with Hub() as hub, facing_raw_peer("server") as (connection, peer):
+        async with hub.attach(connection, user="ada") as session:
+            await session.subscribe("a")
+            await session.subscribe("b")
+
+            await hub.publish("a", "1")
+            await hub.publish("b", "2")
+            await hub.send("ada", "3")
+            await hub.broadcast("4")
+            await hub.publish("a", "5")
+
+            # Nobody else had a turn.
+            with pytest.raises(BlockingIOError):
+                peer.sock.recv(100)
+            await asyncio.sleep(0)
+            written = b"".join(b"\x81\x01%d" % number for number in range(1, 6))
+            assert written == peer.sock.recv(100)
+
+
 async def test_fan_out_is_send_prepared():
     """
     The bare function for loops sends, counts and refuses as the method does.

@@ -10,7 +10,7 @@ import contextlib
 import pytest
 import trustme
 
-from socketeer.pubsub import Hub, SyncPublisher
+from socketeer.pubsub import Hub, SyncPublisher, Topics
 from socketeer.pubsub.brokers.redis import RedisBroker
 from socketeer.pubsub.brokers.redis_addresses import SentinelAddress
 from tests.ports import free_port
@@ -19,6 +19,12 @@ from tests.pubsub.over_redis import until
 from tests.pubsub.redis_server import RedisServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.ours]
+
+CLUSTER = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+SLOTS = 16384
+
+# Enough of them to meet every node.
+TOPICS = [f"kept {number}" for number in range(8)]
 
 
 async def exchange(url, **options):
@@ -46,9 +52,9 @@ async def test_a_user_a_password_a_database_and_a_socket(redis_server):
     with contextlib.closing(server):
         server.start()
         server.say(
-            b"ACL SETUSER hub on >p@ss ~socketeer:* &socketeer:* -@all +@scripting"
-            b" +@connection +@pubsub +@hash +@stream +@sortedset +@string +@keyspace"
-            b" +info +time"
+            b"ACL SETUSER hub on >p@ss resetchannels ~socketeer:* &socketeer:* -@all"
+            b" +@scripting +@connection +@pubsub +@hash +@stream +@sortedset +@string"
+            b" +@keyspace +info +time"
         )
         server.say(b"ACL SETUSER default off")
         url = f"redis://hub:p%40ss@127.0.0.1:{server.port}/3"
@@ -79,17 +85,82 @@ async def test_tls(redis_server):
         assert ["1"] == await exchange(url)
 
 
+@contextlib.asynccontextmanager
+async def cluster_of(redis_server, count):
+    """
+    Run a cluster; yield its nodes, each with its share of the slots.
+    """
+    with contextlib.ExitStack() as stack:
+        nodes = [RedisServer(redis_server, *CLUSTER) for _ in range(count)]
+        for number, node in enumerate(nodes):
+            stack.enter_context(contextlib.closing(node))
+            node.start()
+            # Nobody has to find out who is right.
+            node.say(b"CLUSTER SET-CONFIG-EPOCH %d" % (number + 1))
+            slots = list(range(number * SLOTS // count, (number + 1) * SLOTS // count))
+            for begin in range(0, len(slots), SLOTS // 4):
+                some = " ".join(map(str, slots[begin : begin + SLOTS // 4]))
+                assert b"+OK\r\n" == node.say(b"CLUSTER ADDSLOTS " + some.encode())
+            node.say(b"CLUSTER MEET 127.0.0.1 %d" % nodes[0].port)
+        await until(lambda: all(knows_all_of_it(node, count) for node in nodes))
+        yield nodes
+
+
+def knows_all_of_it(node, count):
+    """
+    Tell whether a node knows all nodes with their slots.
+    """
+    info = node.say(b"CLUSTER INFO")
+    return b"cluster_state:ok" in info and b"cluster_size:%d" % count in info
+
+
 async def test_a_cluster(redis_server):
     """
     Of one node, which has all slots.
     """
-    server = RedisServer(redis_server, "--cluster-enabled", "yes")
-    with contextlib.closing(server):
-        server.start()
-        server.say(b"CLUSTER ADDSLOTSRANGE 0 16383")
-        while b"cluster_state:ok" not in server.say(b"CLUSTER INFO"):
-            await asyncio.sleep(0.01)
-        assert ["1"] == await exchange(f"redis+cluster://127.0.0.1:{server.port}")
+    async with cluster_of(redis_server, 1) as (node,):
+        assert ["1"] == await exchange(f"redis+cluster://127.0.0.1:{node.port}")
+
+
+async def test_a_cluster_of_three(redis_server):
+    """
+    Topics live on all nodes, hubs and publishers enter by any, and messages and
+    positions are the same for everybody.
+    """
+    async with cluster_of(redis_server, 3) as nodes:
+        urls = [f"redis+cluster://127.0.0.1:{node.port}" for node in nodes]
+        expected = [f"{topic} {text}" for topic in TOPICS for text in ("hub", "sync")]
+        async with Hub(urls[0]) as one, Hub(urls[1]) as two:
+            connections = [FakeConnection(), FakeConnection()]
+            sessions = []
+            async with contextlib.AsyncExitStack() as stack:
+                for hub, connection in zip((one, two), connections, strict=True):
+                    hub.topic("kept*", history=5)
+                    session = await stack.enter_async_context(hub.attach(connection))
+                    positions = [(await session.subscribe(t)).position for t in TOPICS]
+                    sessions.append(session)
+                for topic in TOPICS:
+                    await two.publish(topic, f"{topic} hub")
+                await asyncio.to_thread(publish_all, urls[2])
+                await until(lambda: all(len(c.got) == 16 for c in connections))
+                assert [expected] * 2 == [sorted(c.take()) for c in connections]
+
+                for topic, position in zip(TOPICS, positions, strict=True):
+                    await sessions[0].unsubscribe(topic)
+                    back = await sessions[0].subscribe(topic, since=position)
+                    assert (True, 2) == (back.recovered, back.missed)
+        assert all(b"keys=" in node.say(b"INFO keyspace") for node in nodes)
+
+
+def publish_all(url):
+    """
+    Publish on each topic.
+    """
+    topics = Topics()
+    topics.topic("kept*", history=5)
+    with SyncPublisher(url, topics=topics) as publisher:
+        for topic in TOPICS:
+            publisher.publish(topic, f"{topic} sync")
 
 
 @pytest.mark.parametrize(

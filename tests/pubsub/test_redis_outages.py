@@ -187,7 +187,7 @@ async def watched_pair(redis_server):
     Run a master with a replica and a sentinel; yield the master and the address.
     """
     master = RedisServer(redis_server)
-    replica = RedisServer(redis_server, "--replicaof", f"127.0.0.1 {master.port}")
+    replica = RedisServer(redis_server, "--replicaof", "127.0.0.1", str(master.port))
     sentinel = RedisServer(redis_server)
     configuration = sentinel.folder / "sentinel.conf"
     configuration.write_text(

@@ -28,10 +28,15 @@ class Prepare(Protocol):
     """
 
     def __call__(
-        self, message: Data | BytesLike, *, text: bool | None = None
+        self,
+        message: Data | BytesLike,
+        *,
+        text: bool | None = None,
+        patient: bool = False,
     ) -> Prepared:
         """
-        Frame a message; as text, as binary, or as its type says.
+        Frame a message; as text, as binary, or as its type says. A patient one
+        shares a write with those that follow it in the same turn of the event loop.
         """
         ...
 

@@ -362,7 +362,7 @@ class Hub(Publishing):
         Frame a message, as connections of this hub do.
         """
         assert self._prepare is not None
-        return self._prepare(message, text=text)
+        return self._prepare(message, text=text, patient=True)
 
     async def acquire(self, topic: str) -> Feed:
         """

@@ -31,6 +31,55 @@ async def test_a_prepared_message_is_traced(core, ends):
     assert [(">", 0x81, b"hello")] == traced
 
 
+async def test_patient_messages_share_a_write(core, ends):
+    """
+    They wait for the end of the turn.
+    """
+    prepared = core.prepared.PreparedMessage(1, b"patient", True)
+    for _ in range(3):
+        assert ends.link.send_prepared(prepared, -1, "close")
+    assert [] == ends.wire.written
+
+    await asyncio.sleep(0)
+
+    assert [["patient"] * 3] == [parse(written) for written in ends.wire.written]
+
+
+async def test_an_urgent_message_does_not_wait_for_patient_ones(core, ends):
+    """
+    The first of a turn is written at once, with all that comes before it.
+    """
+    patient, urgent = (
+        core.prepared.PreparedMessage(1, text, is_patient)
+        for text, is_patient in ((b"patient", True), (b"urgent", False))
+    )
+    ends.link.send_prepared(patient, -1, "close")
+    ends.link.send_prepared(urgent, -1, "close")
+    assert [["patient", "urgent"]] == [parse(w) for w in ends.wire.written]
+
+    ends.link.send_prepared(patient, -1, "close")
+    ends.link.send_prepared(urgent, -1, "close")
+    assert 1 == len(ends.wire.written)
+    await asyncio.sleep(0)
+
+    assert [["patient", "urgent"]] * 2 == [parse(w) for w in ends.wire.written]
+
+
+async def test_patience_has_an_end(core, ends):
+    """
+    What was collected is written before there is too much of it.
+    """
+    prepared = core.prepared.PreparedMessage(2, b"x" * 4000, True)
+    for _ in range(40):
+        ends.link.send_prepared(prepared, -1, "close")
+    await asyncio.sleep(0)
+
+    sizes = [len(written) for written in ends.wire.written]
+    assert 40 * len(prepared.plain_frame()) == sum(sizes)
+    assert max(sizes) < 65_536 + 4096
+    assert 3 == len(sizes)
+
+
 async def test_what_was_only_collected_is_no_overflow(core, ends):
     """
     The backlog is judged after a flush: what the peer has room for is written.

@@ -448,8 +448,13 @@ class Link(Member):
             self.outbox.add(frame)
         if frame is not None and self.trace is not None:
             self.trace(">", 0x80 | prepared.opcode, prepared.payload)
-        if self.outbox is not None:
+        if self.outbox is None:
+            return
+        if not prepared.patient or self.outbox.size >= _FULL:
             self.push()
+        elif not self.dirty:
+            self.dirty = True
+            self.turn.mark(self)
 
     def _overflows(self, max_backlog: int, on_overflow: str) -> bool:
         """
