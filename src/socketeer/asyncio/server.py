@@ -13,10 +13,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import adapt_handler
+from .._servers import ServerSide, make_limits
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
-from ..forwarded import TrustedProxies
 from ..http11 import SERVER, Request, Response
-from ..limits import Limits
 from ..protocol import Protocol
 from ..server import ServerProtocol
 from .authentication import basic_auth
@@ -28,8 +27,7 @@ from .serving import Binding
 if TYPE_CHECKING:
     from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
-    from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
-    from ._cellar import Link
+    from ..typing import LoggerLike, Origin, PathLike, Subprotocol
 
 __all__ = [
     "Server",
@@ -41,7 +39,7 @@ __all__ = [
 ]
 
 
-class ServerConnection(Connection):
+class ServerConnection(ServerSide, Connection):
     """
     The server's end of a WebSocket connection.
 
@@ -87,31 +85,6 @@ class ServerConnection(Connection):
             write_limit=write_limit,
         )
 
-    def respond(self, status: StatusLike, text: str) -> Response:
-        """
-        Make a plain text response, for a ``process_request`` hook to return.
-
-        Its headers can be changed before it is returned.
-
-        Args:
-            status: HTTP status.
-            text: Body; it should end with a newline.
-        """
-        return cast("ServerProtocol", self.protocol).reject(status, text)
-
-    @property
-    def remote_address(self) -> Any:
-        """
-        Address of the client: ``(host, port)`` for IPv4.
-
-        Behind ``trusted_proxies``, that is what they tell, with port 0 if they do not
-        tell the port. Otherwise it is that of the peer, as of
-        :meth:`socket.socket.getpeername`; :obj:`None` if there is no connection.
-        """
-        if self._client_address is not None:
-            return self._client_address
-        return super().remote_address
-
     async def _find_token(self, search: TokenSearch) -> str | None:
         """
         Find a bearer token, as :func:`~socketeer.auth.bearer_token` says.
@@ -133,20 +106,10 @@ class ServerConnection(Connection):
         server.start_handler(self)
 
     def _connection_lost(self, exc: Exception | None) -> None:
-        code = _first_close_code(self._link) if self._was_open else None
-        self.server.census.leave(self._place, code)
+        self.server.count_end(self)
         if self._protocol.handshake_exc is None:
             self._log(logging.INFO, "connection closed")
         self.server.forget(self)
-
-
-def _first_close_code(link: Link) -> int:
-    """
-    Return the code of the close frame that came first, or 1006 if there was none.
-    """
-    first = link.close_rcvd if link.close_rcvd_then_sent else link.close_sent
-    first = first or link.close_rcvd
-    return 1006 if first is None else int(first.code)
 
 
 def serve(
@@ -289,14 +252,14 @@ def serve(
         Hooks(create_connection, process_request, process_response, close_timeout),
         kwargs,
     )
-    limits = Limits(
+    limits = make_limits(
         max_connections,
         max_connections_per_address,
         max_handshakes,
         max_byte_rate,
         max_message_rate,
         idle_timeout,
-        None if trusted_proxies is None else TrustedProxies(trusted_proxies),
+        trusted_proxies,
     )
     factory = ConnectionFactory(
         hooks.create_connection or ServerConnection,

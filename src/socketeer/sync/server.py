@@ -26,10 +26,10 @@ from .running import Reception, Server, bind_tcp, bind_unix
 if TYPE_CHECKING:
     import ssl as ssl_module
 
+    from .._links import PreparedMessage
     from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
     from ..typing import DataLike, LoggerLike, Origin, PathLike, StatusLike, Subprotocol
-    from ._cellar import PreparedMessage
 
 __all__ = [
     "Server",

@@ -14,11 +14,11 @@ import trio
 
 from .._attributes import Attributes
 from .._connection import configure_session, equip_session
+from .._links import MaskingKeys
 from .._messages import FragmentEncoder, control_payload, prepare
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..frames import CloseCode
 from ..protocol import CONNECTING, OPEN, Protocol
-from ._cellar import MaskingKeys
 from .link import Link
 
 if TYPE_CHECKING:
@@ -521,6 +521,7 @@ async def broadcast(
                 nursery.start_soon(wait_for, connection, False)
                 continue
             link.add_prepared(prepared)
+            link.push()
             if link.congested:
                 nursery.start_soon(wait_for, connection, True)
     if failures:
