@@ -151,7 +151,8 @@ class reconnect:  # noqa: N801 - the field's interface
         logger: Logger of the client; ``socketeer.client`` by default.
         create_connection: Class of the connection, or a function that makes it.
         **kwargs: Arguments of :func:`socket.create_connection`: ``address``
-            overrides where to connect to, ``source_address``, ``all_errors``.
+            overrides where to connect to, ``timeout``, ``source_address``,
+            ``all_errors``.
 
     Raises:
         ValueError: Arguments contradict each other.
@@ -190,9 +191,7 @@ class reconnect:  # noqa: N801 - the field's interface
         create_connection: Callable[..., ClientConnection] | None = None,
         **kwargs: Any,
     ) -> None:
-        older = take_older_arguments(kwargs)
-        if older.close_timeout is not None:
-            close_timeout = older.close_timeout
+        older = take_older_arguments(kwargs, with_timeout=False)
         self.uri = uri
         self.additional_headers: HeadersLike | None = repeatable(
             older.extra_headers or additional_headers
