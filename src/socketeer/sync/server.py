@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import functools
 import inspect
+import ipaddress
 import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import adapt_handler
 from .._messages import prepare
+from .._servers import ServerSide, make_limits
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
 from ..auth import BasicAuthentication, Credentials
 from ..http11 import SERVER, Request, Response
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from .._links import PreparedMessage
     from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
-    from ..typing import DataLike, LoggerLike, Origin, PathLike, StatusLike, Subprotocol
+    from ..typing import DataLike, LoggerLike, Origin, PathLike, Subprotocol
 
 __all__ = [
     "Server",
@@ -41,7 +43,7 @@ __all__ = [
 ]
 
 
-class ServerConnection(Connection):
+class ServerConnection(ServerSide, Connection):
     """
     The server's end of a WebSocket connection.
 
@@ -81,18 +83,9 @@ class ServerConnection(Connection):
             max_queue=max_queue,
         )
         self.server = server
-
-    def respond(self, status: StatusLike, text: str) -> Response:
-        """
-        Make a plain text response, for a ``process_request`` hook to return.
-
-        Its headers can be changed before it is returned.
-
-        Args:
-            status: HTTP status.
-            text: Body; it should end with a newline.
-        """
-        return cast("ServerProtocol", self._protocol).reject(status, text)
+        self._client_address: Any = None
+        self._place: str | None = None
+        self._was_open = False
 
     def _find_token(self, search: TokenSearch) -> str | None:
         """
@@ -115,7 +108,9 @@ def serve(
     sock: socket.socket | None = None,
     ssl: ssl_module.SSLContext | None = None,
     # Handshake
-    origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
+    origins: (
+        Sequence[Origin | re.Pattern[str] | None] | Literal["same-host"] | None
+    ) = None,
     extensions: Sequence[ServerExtensionFactory] | None = None,
     subprotocols: Sequence[Subprotocol] | None = None,
     select_subprotocol: (
@@ -137,6 +132,15 @@ def serve(
     # Limits
     max_size: int | tuple[int | None, int | None] | None = 2**20,
     max_queue: int | tuple[int | None, int | None] | None = 16,
+    max_connections: int | None = None,
+    max_connections_per_address: int | None = None,
+    max_handshakes: int | None = None,
+    max_message_rate: float | tuple[float, float] | None = None,
+    max_byte_rate: float | tuple[float, float] | None = None,
+    idle_timeout: float | None = None,
+    trusted_proxies: (
+        Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network] | None
+    ) = None,
     # Others
     logger: LoggerLike | None = None,
     create_connection: Callable[..., ServerConnection] | None = None,
@@ -166,7 +170,8 @@ def serve(
         ssl: Context for TLS.
         origins: Acceptable values of the ``Origin`` header, as protection against
             other people's web pages (RFC 6455, 10.2): strings, patterns that have
-            to match entirely, and :obj:`None` for its absence.
+            to match entirely, and :obj:`None` for its absence. ``"same-host"``
+            stands for pages from the host and port that the request goes to.
         extensions: Extensions, in order of preference.
         subprotocols: Subprotocols, in order of preference. Clients which support
             none of them are refused.
@@ -193,6 +198,23 @@ def serve(
         max_queue: Frames that may wait to be received before reading pauses;
             :obj:`None` for any number. A tuple also tells when it goes on:
             ``(high, low)``.
+        max_connections: Most connections at a time. More are refused with status
+            503 and ``Retry-After``.
+        max_connections_per_address: Most connections at a time from one address, or
+            from one /64 network of IPv6. More are refused with status 429.
+        max_handshakes: Most opening handshakes at a time. More are refused with
+            status 503 before anything is read; with TLS, without an answer.
+        max_message_rate: Messages that a client may send in a second, on average,
+            and ten times as many at once; a fragment counts as a message. A tuple
+            tells how many at once: ``(rate, burst)``. Beyond, the connection is
+            closed with code 1008.
+        max_byte_rate: The same for bytes, as they arrive. A burst should have room
+            for a message of ``max_size``.
+        idle_timeout: Seconds without a message from the client after which the
+            connection is closed with code 1001. Pings and pongs do not count.
+        trusted_proxies: Networks, or addresses, of the proxies in front of the
+            server; ``"unix"`` for those that connect by a Unix socket. From them,
+            ``remote_address`` is what ``Forwarded`` or ``X-Forwarded-For`` tells.
         logger: Logger of the server; ``socketeer.server`` by default.
         create_connection: Class of the connections, or a function that makes them.
         **kwargs: Arguments of :func:`socket.create_server`: ``family``,
@@ -203,13 +225,22 @@ def serve(
 
     Raises:
         OSError: The address cannot be bound.
-        ValueError: The compression is not supported, or arguments contradict
-            each other.
+        ValueError: The compression is not supported, a limit makes no sense, or
+            arguments contradict each other.
         TypeError: An argument is of the wrong type.
     """
     hooks = prepare_hooks(
         Hooks(create_connection, process_request, process_response, close_timeout),
         kwargs,
+    )
+    limits = make_limits(
+        max_connections,
+        max_connections_per_address,
+        max_handshakes,
+        max_byte_rate,
+        max_message_rate,
+        idle_timeout,
+        trusted_proxies,
     )
     ssl = kwargs.pop("ssl_context", ssl)
     factory = ConnectionFactory(
@@ -239,11 +270,10 @@ def serve(
         ssl,
         factory,
         (hooks.process_request, hooks.process_response),
-        server_header,
         open_timeout,
         hooks.close_timeout,
     )
-    return Server(sock, reception, logger)
+    return Server(sock, reception, logger, server_header=server_header, limits=limits)
 
 
 def unix_serve(
