@@ -183,6 +183,10 @@ class ServerOpening:
         response = self.connection.response
         assert response is not None
         protocol = self.protocol
+        if response.status_code == 101 and self.server.is_closing():
+            # A hook took its time; nobody would close the connection any more.
+            self._reject(closing_response(protocol))
+            return
         protocol.send_response(response)
         self._write()
         if protocol.state is OPEN:
