@@ -48,6 +48,7 @@ FIRST_FLOOR = {
     "_serving",
     "_sockets",
     "_tls",
+    "_watching",
     "auth",
     "client",
     "extensions",

@@ -84,9 +84,9 @@ class BaseLink(LimitedSession):
         """
         raise NotImplementedError
 
-    def backlog_size(self) -> int:
+    def unwritten_size(self) -> int:
         """
-        Return how many bytes wait to be written.
+        Return how many bytes stand in line to be written.
         """
         raise NotImplementedError
 
@@ -156,32 +156,38 @@ class BaseLink(LimitedSession):
             self.settle()
         return True
 
-    def waiting_size(self) -> int:
+    def backlog_size(self) -> int:
         """
         Return how many bytes wait for the peer to read.
         """
         postponed = self._postponed or ()
-        return self.backlog_size() + sum(len(each.payload) for each in postponed)
+        return self.unwritten_size() + sum(len(each.payload) for each in postponed)
 
     def _overflows(self, max_backlog: int, on_overflow: str) -> bool:
         """
         Tell whether a slow peer does not get a prepared message.
         """
-        if self.waiting_size() <= max_backlog:
+        if self.backlog_size() <= max_backlog:
             return False
         # It may be that the peer can take something now.
         self.settle()
-        if self.waiting_size() <= max_backlog:
+        if self.backlog_size() <= max_backlog:
             return False
         if on_overflow == "drop":
             return True
         self.dropped += len(self._postponed or ())
         self._postponed = None
         if on_overflow == "latest":
-            return self.backlog_size() > max_backlog
+            return self.unwritten_size() > max_backlog
         self.send_close(_TRY_AGAIN_LATER, "too slow")
         self.settle()
         return True
+
+    def is_behind(self) -> bool:
+        """
+        Tell whether messages wait that were offered.
+        """
+        return self._postponed is not None
 
     def send_postponed(self) -> None:
         """

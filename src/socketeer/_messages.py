@@ -5,7 +5,7 @@ frames.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._implementation import load
 
@@ -16,6 +16,7 @@ else:
     PreparedMessage = load("prepared").PreparedMessage
 
 __all__ = [
+    "Failures",
     "FragmentEncoder",
     "PreparedMessage",
     "check_overflow",
@@ -61,6 +62,45 @@ def check_overflow(on_overflow: str) -> None:
         raise ValueError(
             f"on_overflow must be 'close', 'drop' or 'latest', not {on_overflow!r}"
         )
+
+
+class Failures:
+    """
+    What became of a message to many connections, where it did not go well.
+
+    Args:
+        raise_exceptions: Whether to raise failures in the end; otherwise they are
+            logged as warnings.
+    """
+
+    def __init__(self, raise_exceptions: bool) -> None:
+        self._raises = raise_exceptions
+        self._failures: list[Exception] = []
+
+    def add(self, logger: Any, exc: Exception) -> None:
+        """
+        Take note of a failure.
+
+        Args:
+            logger: The logger of the connection.
+            exc: Why it failed.
+        """
+        if self._raises:
+            failure = RuntimeError("failed to write message")
+            failure.__cause__ = exc
+            self._failures.append(failure)
+        else:
+            logger.warning("skipped broadcast: failed to write message: %s", exc)
+
+    def check(self) -> None:
+        """
+        Raise what is to be raised.
+
+        Raises:
+            ExceptionGroup: There were failures.
+        """
+        if self._failures:
+            raise ExceptionGroup("skipped broadcast", self._failures)
 
 
 def control_payload(data: Data | BytesLike) -> bytes:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import adapt_handler
-from .._messages import prepare
+from .._messages import Failures, check_overflow, prepare
 from .._servers import ServerSide, make_limits
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
 from ..auth import BasicAuthentication, Credentials
@@ -338,6 +338,8 @@ def broadcast(
     *,
     raise_exceptions: bool = False,
     text: bool | None = None,
+    max_backlog: int | None = None,
+    on_overflow: str = "close",
     **kwargs: Any,
 ) -> None:
     """
@@ -345,7 +347,8 @@ def broadcast(
 
     The message is framed once and compressed once. Connections that are not OPEN
     are skipped. The slowest peer decides how long this takes; a peer that takes
-    nothing fails by its keepalive.
+    nothing fails by its keepalive. With ``max_backlog``, this waits for nobody, and
+    what may wait for a slow peer is bounded.
 
     Args:
         connections: The connections: a set, say.
@@ -354,44 +357,57 @@ def broadcast(
             been served; otherwise they are logged as warnings.
         text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
             in a binary frame.
+        max_backlog: Bytes that may wait to be written to a peer already; then nobody
+            is waited for. By default, everybody is.
+        on_overflow: What happens to a peer with a larger backlog. ``"close"``
+            closes the connection with code 1013. ``"drop"`` drops this message.
+            ``"latest"`` drops the broadcasts that wait and were not begun.
         **kwargs: Arguments of :class:`~concurrent.futures.ThreadPoolExecutor`,
-            whose threads do the sending: ``max_workers``...
+            whose threads do the sending if it is waited for: ``max_workers``...
 
     Raises:
         TypeError: The message is neither :class:`str` nor bytes-like. Nothing
             was sent.
+        ValueError: ``on_overflow`` is none of the above. Nothing was sent.
         ExceptionGroup: With ``raise_exceptions``: the message could not be
             sent to some connections. The others got it.
     """
     prepared = prepare(message, text=text)
+    check_overflow(on_overflow)
+    failures = Failures(raise_exceptions)
     receivers = [each for each in connections if each.state is OPEN]
-    send = functools.partial(_send_prepared, prepared)
-    with concurrent.futures.ThreadPoolExecutor(**kwargs) as executor:
-        outcomes = list(zip(receivers, executor.map(send, receivers), strict=True))
-    failures = []
-    for connection, exc in outcomes:
-        if exc is None:
-            continue
-        if raise_exceptions:
-            failure = RuntimeError("failed to write message")
-            failure.__cause__ = exc
-            failures.append(failure)
-        else:
-            cast("Any", connection.logger).warning(
-                "skipped broadcast: failed to write message: %s", exc
-            )
-    if failures:
-        raise ExceptionGroup("skipped broadcast", failures)
+    if max_backlog is None:
+        send = functools.partial(_send, prepared)
+        with concurrent.futures.ThreadPoolExecutor(**kwargs) as executor:
+            outcomes = list(executor.map(send, receivers))
+    else:
+        offer = functools.partial(_offer, prepared, max_backlog, on_overflow)
+        outcomes = list(map(offer, receivers))
+    for connection, exc in zip(receivers, outcomes, strict=True):
+        if exc is not None:
+            failures.add(connection.logger, exc)
+    failures.check()
 
 
-def _send_prepared(
-    prepared: PreparedMessage, connection: Connection
-) -> Exception | None:
+def _send(prepared: PreparedMessage, connection: Connection) -> Exception | None:
     """
-    Send a prepared message; return what went wrong.
+    Send a prepared message, and wait; return what went wrong.
     """
     try:
         connection._link.send_prepared(prepared)
+    except Exception as exc:
+        return exc
+    return None
+
+
+def _offer(
+    prepared: PreparedMessage, limit: int, on_overflow: str, connection: Connection
+) -> Exception | None:
+    """
+    Send a prepared message without waiting; return what went wrong.
+    """
+    try:
+        connection._link.offer(prepared, limit, on_overflow)
     except Exception as exc:
         return exc
     return None

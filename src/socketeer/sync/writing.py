@@ -170,7 +170,7 @@ class Writer(BaseLink):
         """
         return self._unsent is not None and not self.lost
 
-    def backlog_size(self) -> int:
+    def unwritten_size(self) -> int:
         """
         Return how many bytes wait to be written.
         """

@@ -15,7 +15,7 @@ import trio
 from .._attributes import Attributes
 from .._connection import configure_session, equip_session
 from .._links import MaskingKeys
-from .._messages import FragmentEncoder, control_payload, prepare
+from .._messages import FragmentEncoder, control_payload
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..frames import CloseCode
 from ..protocol import CONNECTING, OPEN, Protocol
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..typing import BytesLike, Data, DataLike
 
-__all__ = ["Connection", "broadcast"]
+__all__ = ["Connection"]
 
 _incremental_decoder = codecs.getincrementaldecoder("utf-8")
 
@@ -459,70 +459,3 @@ async def _iterate(items: Iterable[object]) -> AsyncIterator[object]:
     """
     for item in items:
         yield item
-
-
-async def broadcast(
-    connections: Iterable[Connection],
-    message: Data | BytesLike,
-    *,
-    raise_exceptions: bool = False,
-    text: bool | None = None,
-) -> None:
-    """
-    Send a message to many connections; wait until all of them have it.
-
-    The message is framed once and compressed once. Connections that are not OPEN
-    are skipped.
-
-    The slowest peer decides how long this takes: put a limit on it with
-    :func:`trio.move_on_after`. If canceled, each connection has got the message
-    entirely or not at all, and remains usable.
-
-    Args:
-        connections: The connections: a set, say.
-        message: The message: :class:`str` for text, bytes-like for binary.
-        raise_exceptions: Whether to raise failures, when all connections have
-            been served; otherwise they are logged as warnings.
-        text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
-            in a binary frame.
-
-    Raises:
-        TypeError: The message is neither :class:`str` nor bytes-like. Nothing
-            was sent.
-        ExceptionGroup: With ``raise_exceptions``: the message could not be
-            sent to some connections. The others got it.
-    """
-    prepared = prepare(message, text=text)
-    failures: list[Exception] = []
-
-    async def wait_for(connection: Connection, is_sent: bool) -> None:
-        try:
-            if is_sent:
-                await connection._link.drain()
-            else:
-                await connection._link.send_prepared(prepared)
-        except Exception as exc:
-            if raise_exceptions:
-                failure = RuntimeError("failed to write message")
-                failure.__cause__ = exc
-                failures.append(failure)
-            else:
-                connection.logger.warning(
-                    "skipped broadcast: failed to write message: %s", exc
-                )
-
-    await trio.lowlevel.checkpoint()
-    async with trio.open_nursery() as nursery:
-        for connection in connections:
-            link = connection._link
-            if link.state != OPEN:
-                continue
-            if link.fragmenting:
-                nursery.start_soon(wait_for, connection, False)
-                continue
-            link.add_prepared(prepared)
-            link.push()
-            if link.congested:
-                nursery.start_soon(wait_for, connection, True)
-    if failures:
-        raise ExceptionGroup("skipped broadcast", failures)

@@ -116,7 +116,7 @@ class Link(Pump):
             ConnectionClosed: The connection is not OPEN. If it is CLOSING, this
                 waits until it is CLOSED, so that the error tells both codes.
         """
-        while (self.fragmenting or self._postponed) and self.state == OPEN:
+        while (self.fragmenting or self.is_behind()) and self.state == OPEN:
             await (self._fragments_over if self.fragmenting else self._room).park()
         if self.state == CONNECTING:
             self.require_open()
@@ -142,7 +142,7 @@ class Link(Pump):
         """
         Send an unfragmented message; wait while the peer is slower than we are.
         """
-        if self.state != OPEN or self.fragmenting or self._postponed:
+        if self.state != OPEN or self.fragmenting or self.is_behind():
             await self.wait_until_sendable()
         self.send_message(opcode, payload, compress)
         self.push()
@@ -185,7 +185,7 @@ class Link(Pump):
         """
         Send a message that goes to many connections, as :meth:`send` does.
         """
-        if self.state != OPEN or self.fragmenting or self._postponed:
+        if self.state != OPEN or self.fragmenting or self.is_behind():
             await self.wait_until_sendable()
         self.add_prepared(prepared)
         self.push()

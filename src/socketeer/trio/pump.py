@@ -298,11 +298,11 @@ class Pump(BaseLink):
         """
         Have the outbox written.
         """
-        if self.backlog_size() > _WRITE_HIGH:
+        if self.unwritten_size() > _WRITE_HIGH:
             self.congested = True
         self._work.unpark()
 
-    def backlog_size(self) -> int:
+    def unwritten_size(self) -> int:
         """
         Return how many bytes wait to be written.
         """
@@ -341,7 +341,7 @@ class Pump(BaseLink):
         """
         Let senders go on: the peer has caught up.
         """
-        if self.congested and self.backlog_size() <= _WRITE_LOW:
+        if self.congested and self.unwritten_size() <= _WRITE_LOW:
             self.settle_pong()
             self._room.unpark_all()
 

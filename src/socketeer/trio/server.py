@@ -4,26 +4,30 @@ WebSocket servers on trio.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import trio
 
 from .._authentication import basic_auth
 from .._connection import watermarks
+from .._servers import ServerSide, make_limits
 from .._serving import ConnectionFactory, prepare_protocol
 from .._sockets import bind_unix
 from ..http11 import SERVER, Request, Response
 from ..server import ServerProtocol
-from .connection import Connection, broadcast
+from .broadcasting import broadcast
+from .connection import Connection
 from .running import Server
 from .serving import Reception
 
 if TYPE_CHECKING:
+    from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
-    from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
+    from ..typing import LoggerLike, Origin, PathLike, Subprotocol
 
 __all__ = [
     "Server",
@@ -38,7 +42,7 @@ __all__ = [
 _BACKLOG = 128
 
 
-class ServerConnection(Connection):
+class ServerConnection(ServerSide, Connection):
     """
     The server's end of a WebSocket connection.
 
@@ -78,18 +82,21 @@ class ServerConnection(Connection):
             max_queue=max_queue,
         )
         self.server: Server = server
+        self._client_address: Any = None
+        self._place: str | None = None
+        self._was_open = False
 
-    def respond(self, status: StatusLike, text: str) -> Response:
+    async def _find_token(self, search: TokenSearch) -> str | None:
         """
-        Make a plain text response, for a ``process_request`` hook to return.
-
-        Its headers can be changed before it is returned.
-
-        Args:
-            status: HTTP status.
-            text: Body; it should end with a newline.
+        Find a bearer token, as :func:`~socketeer.auth.bearer_token` says.
         """
-        return cast("ServerProtocol", self.protocol).reject(status, text)
+        assert self.request is not None
+        token = search.in_request(self.request, cast("ServerProtocol", self.protocol))
+        if token is None and search.waits(self.state):
+            assert search.timeout is not None
+            with trio.move_on_after(search.timeout):
+                return search.in_message(await self.recv())
+        return token
 
 
 async def serve(
@@ -102,7 +109,9 @@ async def serve(
     listeners: Sequence[trio.abc.Listener[Any]] | None = None,
     ssl: ssl_module.SSLContext | None = None,
     # Handshake
-    origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
+    origins: (
+        Sequence[Origin | re.Pattern[str] | None] | Literal["same-host"] | None
+    ) = None,
     extensions: Sequence[ServerExtensionFactory] | None = None,
     subprotocols: Sequence[Subprotocol] | None = None,
     select_subprotocol: (
@@ -132,6 +141,15 @@ async def serve(
     # Limits
     max_size: int | tuple[int | None, int | None] | None = 2**20,
     max_queue: int | tuple[int | None, int | None] | None = 16,
+    max_connections: int | None = None,
+    max_connections_per_address: int | None = None,
+    max_handshakes: int | None = None,
+    max_message_rate: float | tuple[float, float] | None = None,
+    max_byte_rate: float | tuple[float, float] | None = None,
+    idle_timeout: float | None = None,
+    trusted_proxies: (
+        Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network] | None
+    ) = None,
     # Others
     logger: LoggerLike | None = None,
     create_connection: Callable[..., ServerConnection] | None = None,
@@ -167,7 +185,8 @@ async def serve(
         ssl: TLS context.
         origins: Acceptable values of the ``Origin`` header, as protection against
             other people's web pages (RFC 6455, 10.2): strings, patterns that have
-            to match entirely, and :obj:`None` for its absence.
+            to match entirely, and :obj:`None` for its absence. ``"same-host"``
+            stands for pages from the host and port that the request goes to.
         extensions: Extensions, in order of preference.
         subprotocols: Subprotocols, in order of preference. Clients which support
             none of them are refused.
@@ -196,6 +215,23 @@ async def serve(
         max_queue: Frames that may wait to be received before reading pauses;
             :obj:`None` for any number. A tuple also tells when it goes on:
             ``(high, low)``.
+        max_connections: Most connections at a time. More are refused with status
+            503 and ``Retry-After``.
+        max_connections_per_address: Most connections at a time from one address, or
+            from one /64 network of IPv6. More are refused with status 429.
+        max_handshakes: Most opening handshakes at a time. More are refused with
+            status 503 before a request; with TLS, without an answer.
+        max_message_rate: Messages that a client may send in a second, on average,
+            and ten times as many at once; a fragment counts as a message. A tuple
+            tells how many at once: ``(rate, burst)``. Beyond, the connection is
+            closed with code 1008.
+        max_byte_rate: The same for bytes, as they arrive. A burst should have room
+            for a message of ``max_size``.
+        idle_timeout: Seconds without a message from the client after which the
+            connection is closed with code 1001. Pings and pongs do not count.
+        trusted_proxies: Networks, or addresses, of the proxies in front of the
+            server; ``"unix"`` for those that connect by a Unix socket. From them,
+            ``remote_address`` is what ``Forwarded`` or ``X-Forwarded-For`` tells.
         logger: Logger of the server; ``socketeer.server`` by default.
         create_connection: Class of the connections, or a function that makes them.
         task_status: For :meth:`trio.Nursery.start`, which returns the server.
@@ -209,6 +245,15 @@ async def serve(
     if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
         raise TypeError("ssl argument must be an SSLContext or None")
     watermarks(max_queue)
+    limits = make_limits(
+        max_connections,
+        max_connections_per_address,
+        max_handshakes,
+        max_byte_rate,
+        max_message_rate,
+        idle_timeout,
+        trusted_proxies,
+    )
     factory = ConnectionFactory(
         create_connection or ServerConnection,
         prepare_protocol(
@@ -241,10 +286,11 @@ async def serve(
         factory,
         process_request,
         process_response,
-        server_header,
         open_timeout,
     )
-    server = reception.server = Server(listeners, reception, logger)
+    server = reception.server = Server(
+        listeners, reception, logger, server_header=server_header, limits=limits
+    )
     await server.serve_forever(task_status)
 
 
