@@ -214,6 +214,9 @@ class Link(Writer):
             return
         if self.failure is None and failure is not None:
             self.failure = failure
+        if self.hold_close:
+            # A close frame was kept for who received, and does so no more.
+            self.unhalt()
         self.receive_eof()
         self._flush()
         self._lose()
