@@ -183,18 +183,15 @@ class BaseLink(LimitedSession):
         self.settle()
         return True
 
-    def is_behind(self) -> bool:
-        """
-        Tell whether messages wait that were offered.
-        """
-        return self._postponed is not None
-
-    def send_postponed(self) -> None:
+    def send_postponed(self, at_once: bool = False) -> None:
         """
         Send what waited, if it need not wait any more.
+
+        Args:
+            at_once: Whether it need not wait for room: another message comes behind.
         """
         postponed = self._postponed
-        if postponed is None or self.fragmenting or self.congested:
+        if postponed is None or self.fragmenting or (self.congested and not at_once):
             return
         self._postponed = None
         if self.state == OPEN:

@@ -251,6 +251,7 @@ class Server(BaseServer["ServerConnection"]):
             self._turn_away(sock)
             return
         prepare_socket(sock)
+        self.census.arrive()
         with self._lock:
             opening = self._reception.open(sock, self)
             # A daemon: a handler that does not end must not keep the process.
@@ -263,9 +264,9 @@ class Server(BaseServer["ServerConnection"]):
             except RuntimeError as exc:
                 # Out of threads.
                 self.logger.warning("cannot serve a connection: %s", exc)
+                self.census.leave(None, None)
                 sock.close()
                 return
-            self.census.arrive()
             self._openings.add(opening)
             self._threads.add(thread)
 

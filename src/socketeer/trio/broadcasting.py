@@ -89,8 +89,9 @@ def _begin(
     """
     Send a message, if that is possible now; return what to wait for, if so.
     """
-    if link.fragmenting or link.is_behind():
+    if link.fragmenting:
         return functools.partial(link.send_prepared, prepared)
+    link.send_postponed(True)
     link.add_prepared(prepared)
     link.push()
     return link.drain if link.congested else None

@@ -109,15 +109,14 @@ class Link(Pump):
 
     async def wait_until_sendable(self) -> None:
         """
-        Wait for the end of a fragmented message that is being sent, and for messages
-        that wait for it or for room.
+        Wait for the end of a fragmented message that is being sent.
 
         Raises:
             ConnectionClosed: The connection is not OPEN. If it is CLOSING, this
                 waits until it is CLOSED, so that the error tells both codes.
         """
-        while (self.fragmenting or self.is_behind()) and self.state == OPEN:
-            await (self._fragments_over if self.fragmenting else self._room).park()
+        while self.fragmenting and self.state == OPEN:
+            await self._fragments_over.park()
         if self.state == CONNECTING:
             self.require_open()
         if self.state != OPEN:
@@ -142,8 +141,9 @@ class Link(Pump):
         """
         Send an unfragmented message; wait while the peer is slower than we are.
         """
-        if self.state != OPEN or self.fragmenting or self.is_behind():
+        if self.state != OPEN or self.fragmenting:
             await self.wait_until_sendable()
+        self.send_postponed(True)
         self.send_message(opcode, payload, compress)
         self.push()
         await self.drain()
@@ -166,6 +166,7 @@ class Link(Pump):
         """
         Keep other messages out while a fragmented one is being sent.
         """
+        self.send_postponed(True)
         self.fragmenting = True
         try:
             yield
@@ -185,8 +186,9 @@ class Link(Pump):
         """
         Send a message that goes to many connections, as :meth:`send` does.
         """
-        if self.state != OPEN or self.fragmenting or self.is_behind():
+        if self.state != OPEN or self.fragmenting:
             await self.wait_until_sendable()
+        self.send_postponed(True)
         self.add_prepared(prepared)
         self.push()
         await self.drain()

@@ -194,6 +194,7 @@ class Pump(BaseLink):
             return
         self.receive_eof()
         self.note_loss()
+        self._being_written = 0
         for lot in (self._arrivals, self._room, self._fragments_over):
             lot.unpark_all()
         self.closed.set()
