@@ -5,11 +5,17 @@ broadcast() to peers that do not keep up, on threads: bounded, and waiting for n
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import socket
 import threading
+import time
 
 import pytest
 
+from socketeer._links import BaseLink, MaskingKeys
+from socketeer._messages import prepare
+from socketeer.server import ServerProtocol
 from tests.sync.harness import TIMEOUT, connecting, eventually, pair, serving
 from tests.under_test import lib, submodule
 
@@ -198,3 +204,61 @@ def test_failures_are_reported(raises, caplog):
         broadcast([connection], "fine", **options)
 
         assert "fine" == client.recv(TIMEOUT)
+
+
+class Link(BaseLink):
+    """
+    A link with nothing below.
+
+    Attributes:
+        unwritten: What it says of its backlog, until it was settled.
+    """
+
+    unwritten = 0
+
+    def unwritten_size(self):
+        return self.unwritten
+
+    def settle(self):
+        self.unwritten = 0
+
+
+@pytest.fixture
+def link():
+    return Link(ServerProtocol(), MaskingKeys(os.urandom), time.monotonic)
+
+
+def test_a_peer_that_can_take_something_now(link):
+    """
+    Is not slow: what waits is looked at after it was written.
+    """
+    link.unwritten = 100
+
+    assert link.offer(prepare("x"), 50, "drop")
+    assert 0 == link.dropped
+
+
+def test_what_waits_when_a_connection_is_closed(link):
+    """
+    Is not sent behind the close frame, and nothing more is accepted.
+    """
+    link.congested = True
+    assert link.offer(prepare("waits"), 50, "drop")
+    assert 5 == link.backlog_size()
+    link.send_close(1000, "")
+    link.settle_pong()
+
+    assert bytes.fromhex("880203e8") == link.data_to_send()
+    assert not link.offer(prepare("x"), 50, "drop")
+
+
+def test_shared_frames_are_logged(caplog):
+    """
+    As all others are.
+    """
+    caplog.set_level(logging.DEBUG)
+    with pair() as (client, connection):
+        broadcast([connection], "Hello!", max_backlog=LIMIT)
+        assert "Hello!" == client.recv(TIMEOUT)
+
+    assert "> TEXT 'Hello!' [6 bytes]" in caplog.messages
