@@ -41,6 +41,7 @@ FIRST_FLOOR = {
     "_frame_endpoint",
     "_links",
     "_messages",
+    "_negotiation",
     "_opening",
     "_reconnection",
     "_redirection",

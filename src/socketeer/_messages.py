@@ -17,7 +17,6 @@ else:
 
 __all__ = [
     "Failures",
-    "FragmentEncoder",
     "PreparedMessage",
     "check_overflow",
     "control_payload",
@@ -115,36 +114,3 @@ def control_payload(data: Data | BytesLike) -> bytes:
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
     raise TypeError("data must be str or bytes-like")
-
-
-class FragmentEncoder:
-    """
-    Makes bytes of the items of a fragmented message; all are of one kind.
-
-    Args:
-        source: What the items come from, for error messages.
-
-    Attributes:
-        is_text: Whether the items are text; unknown before the first one.
-    """
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self.is_text: bool | None = None
-
-    def encode(self, item: object) -> bytes:
-        """
-        Return the payload of a fragment.
-
-        Raises:
-            TypeError: The item is neither text nor bytes, or not what the others
-                were.
-        """
-        if isinstance(item, str) and self.is_text is not False:
-            self.is_text = True
-            return item.encode()
-        if isinstance(item, bytes | bytearray | memoryview) and not self.is_text:
-            self.is_text = False
-            return bytes(item)
-        wanted = "bytes or str" if self.is_text is None else "uniform types"
-        raise TypeError(f"{self._source} must contain {wanted}")

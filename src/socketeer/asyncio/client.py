@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .. import _compatibility as compatibility
-from .._connecting import prepare_protocol, repeatable
+from .._connecting import Connecter, make_request, prepare_protocol, repeatable
 from .._reconnection import Reconnection
-from .._redirection import MAX_REDIRECTS, follow_redirect
+from .._redirection import MAX_REDIRECTS
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import SecurityError
 from ..http11 import USER_AGENT, Response
@@ -58,11 +58,8 @@ class ClientConnection(Connection):
             InvalidHandshake: The server refused, or its response is invalid.
         """
         protocol = cast("ClientProtocol", self.protocol)
-        request = self.request = protocol.connect()
-        if additional_headers is not None:
-            request.headers.update(additional_headers)
-        if user_agent_header is not None:
-            request.headers.setdefault("User-Agent", user_agent_header)
+        request = make_request(protocol, additional_headers, user_agent_header)
+        self.request = request
         protocol.send_request(request)
         link = self._link
         link.write_raw(b"".join(protocol.data_to_send()))
@@ -137,7 +134,7 @@ class ClientOpening:
             self.answered.set_result(None)
 
 
-class connect:  # noqa: N801 - the field's interface
+class connect(Connecter):  # noqa: N801 - the field's interface
     """
     Connect to the WebSocket server at ``uri``.
 
@@ -254,9 +251,7 @@ class connect:  # noqa: N801 - the field's interface
         if older.close_timeout is not None:
             close_timeout = older.close_timeout
         self.uri = uri
-        self.additional_headers: HeadersLike | None = repeatable(
-            older.extra_headers or additional_headers
-        )
+        self.additional_headers = repeatable(older.extra_headers or additional_headers)
         self.user_agent_header = user_agent_header
         self.proxy: str | Literal[True] | None = proxy
         self.process_exception = process_exception
@@ -350,27 +345,10 @@ class connect:  # noqa: N801 - the field's interface
             try:
                 return await self._connect_once()
             except Exception as exc:
-                answer = self.process_redirect(exc)
-                if answer is exc:
-                    raise
-                if isinstance(answer, Exception):
-                    raise answer from exc
-                self.uri = answer
+                self._follow(exc)
         raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
 
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """
-        Decide whether to follow a redirect.
-
-        Override it to follow others, or none.
-
-        Args:
-            exc: Why connecting failed.
-
-        Returns:
-            The new URI, or the exception to raise, which is ``exc`` itself if it is
-            no redirect.
-        """
+    def _pinned(self) -> Pinned | None:
         arguments = self.connection_kwargs
         pinned: Pinned | None = None
         if arguments.get("sock") is not None:
@@ -379,11 +357,7 @@ class connect:  # noqa: N801 - the field's interface
             pinned = "path"
         elif not {"host", "port"}.isdisjoint(arguments):
             pinned = "address"
-        answer = follow_redirect(exc, self.uri, self.additional_headers, pinned)
-        if isinstance(answer, Exception):
-            return answer
-        self.additional_headers = answer.additional_headers
-        return answer.uri
+        return pinned
 
     async def _connect_once(self) -> ClientConnection:
         """

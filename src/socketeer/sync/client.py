@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import take_older_arguments
-from .._connecting import prepare_protocol, repeatable
+from .._connecting import Connecter, make_request, prepare_protocol, repeatable
 from .._reconnection import Reconnection
-from .._redirection import MAX_REDIRECTS, follow_redirect
+from .._redirection import MAX_REDIRECTS
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import SecurityError
 from ..http11 import USER_AGENT, Response
@@ -61,11 +61,8 @@ class ClientConnection(Connection):
             InvalidHandshake: The server refused, or its response is invalid.
         """
         protocol = cast("ClientProtocol", self._protocol)
-        request = self.request = protocol.connect()
-        if additional_headers is not None:
-            request.headers.update(additional_headers)
-        if user_agent_header is not None:
-            request.headers.setdefault("User-Agent", user_agent_header)
+        request = make_request(protocol, additional_headers, user_agent_header)
+        self.request = request
         protocol.send_request(request)
         stream.send(b"".join(protocol.data_to_send()))
         while protocol.state is not OPEN and protocol.handshake_exc is None:
@@ -84,7 +81,7 @@ class ClientConnection(Connection):
         self._opened()
 
 
-class reconnect:  # noqa: N801 - the field's interface
+class reconnect(Connecter):  # noqa: N801 - the field's interface
     """
     Connect to the WebSocket server at ``uri``, again and again.
 
@@ -193,9 +190,7 @@ class reconnect:  # noqa: N801 - the field's interface
     ) -> None:
         older = take_older_arguments(kwargs, with_timeout=False)
         self.uri = uri
-        self.additional_headers: HeadersLike | None = repeatable(
-            older.extra_headers or additional_headers
-        )
+        self.additional_headers = repeatable(older.extra_headers or additional_headers)
         self.user_agent_header = user_agent_header
         self.process_exception = process_exception
         self.reconnect_delays = reconnect_delays
@@ -288,27 +283,10 @@ class reconnect:  # noqa: N801 - the field's interface
             except TimeoutError as exc:
                 raise TimeoutError("timed out during opening handshake") from exc
             except Exception as exc:
-                answer = self.process_redirect(exc)
-                if answer is exc:
-                    raise
-                if isinstance(answer, Exception):
-                    raise answer from exc
-                self.uri = answer
+                self._follow(exc)
         raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
 
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """
-        Decide whether to follow a redirect.
-
-        Override it to follow others, or none.
-
-        Args:
-            exc: Why connecting failed.
-
-        Returns:
-            The new URI, or the exception to raise, which is ``exc`` itself if it is
-            no redirect.
-        """
+    def _pinned(self) -> Pinned | None:
         pinned: Pinned | None = None
         if self._way.sock is not None:
             pinned = "socket"
@@ -316,11 +294,7 @@ class reconnect:  # noqa: N801 - the field's interface
             pinned = "path"
         elif "address" in self._way.arguments:
             pinned = "address"
-        answer = follow_redirect(exc, self.uri, self.additional_headers, pinned)
-        if isinstance(answer, Exception):
-            return answer
-        self.additional_headers = answer.additional_headers
-        return answer.uri
+        return pinned
 
     def _connect_once(self, deadline: float | None) -> ClientConnection:
         """

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import trio
 
-from .._connecting import prepare_protocol
+from .._connecting import Connecter, make_request, prepare_protocol, repeatable
 from .._reconnection import Reconnection
-from .._redirection import MAX_REDIRECTS, follow_redirect
+from .._redirection import MAX_REDIRECTS
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import SecurityError
 from ..http11 import USER_AGENT, Response
@@ -58,11 +58,8 @@ class ClientConnection(Connection):
             InvalidHandshake: The server refused, or its response is invalid.
         """
         protocol = cast("ClientProtocol", self.protocol)
-        request = self.request = protocol.connect()
-        if additional_headers is not None:
-            request.headers.update(additional_headers)
-        if user_agent_header is not None:
-            request.headers.setdefault("User-Agent", user_agent_header)
+        request = make_request(protocol, additional_headers, user_agent_header)
+        self.request = request
         protocol.send_request(request)
         with contextlib.suppress(trio.BrokenResourceError):
             # The server may have answered before it closed the connection.
@@ -106,7 +103,7 @@ class _SystemTasks:
         )
 
 
-class connect:  # noqa: N801 - the field's interface
+class connect(Connecter):  # noqa: N801 - the field's interface
     """
     Connect to the WebSocket server at ``uri``.
 
@@ -239,7 +236,7 @@ class connect:  # noqa: N801 - the field's interface
         self.uri = uri
         if not parse_uri(uri).secure and ssl is not None:
             raise ValueError("ssl argument is incompatible with a ws:// URI")
-        self.additional_headers = additional_headers
+        self.additional_headers = repeatable(additional_headers)
         self.user_agent_header = user_agent_header
         self.process_exception = process_exception
         self.open_timeout = open_timeout
@@ -296,28 +293,11 @@ class connect:  # noqa: N801 - the field's interface
                 try:
                     return await self._connect_once()
                 except Exception as exc:
-                    answer = self.process_redirect(exc)
-                    if answer is exc:
-                        raise
-                    if isinstance(answer, Exception):
-                        raise answer from exc
-                    self.uri = answer
+                    self._follow(exc)
             raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
         raise TimeoutError("timed out during opening handshake")
 
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """
-        Decide whether to follow a redirect.
-
-        Override it to follow others, or none.
-
-        Args:
-            exc: Why connecting failed.
-
-        Returns:
-            The new URI, or the exception to raise, which is ``exc`` itself if it is
-            no redirect.
-        """
+    def _pinned(self) -> Pinned | None:
         pinned: Pinned | None = None
         if self._way.stream is not None:
             pinned = "stream"
@@ -325,11 +305,7 @@ class connect:  # noqa: N801 - the field's interface
             pinned = "path"
         elif not {"host", "port"}.isdisjoint(self._way.address):
             pinned = "address"
-        answer = follow_redirect(exc, self.uri, self.additional_headers, pinned)
-        if isinstance(answer, Exception):
-            return answer
-        self.additional_headers = answer.additional_headers
-        return answer.uri
+        return pinned
 
     async def _connect_once(self) -> ClientConnection:
         """

@@ -15,10 +15,11 @@ import trio
 from .._attributes import Attributes
 from .._connection import configure_session, equip_session
 from .._links import MaskingKeys
-from .._messages import FragmentEncoder, control_payload
+from .._messages import control_payload
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..frames import CloseCode
 from ..protocol import CONNECTING, OPEN, Protocol
+from ..utils import encode_text, encoder
 from .link import Link
 
 if TYPE_CHECKING:
@@ -428,10 +429,10 @@ async def _send_fragments(
     if isinstance(message, Mapping):
         raise TypeError("data is a dict-like object")
     if isinstance(message, Iterable):
-        encoder = FragmentEncoder("iterable")
+        source = "iterable"
         items = _iterate(message)
     elif isinstance(message, AsyncIterable):
-        encoder = FragmentEncoder("async iterable")
+        source = "async iterable"
         items = aiter(message)
     else:
         raise TypeError("data must be str, bytes, iterable, or async iterable")
@@ -441,15 +442,19 @@ async def _send_fragments(
             # A generator must not be left before its end.
             stack.push_async_callback(aclose)
         try:
-            fragment = encoder.encode(await anext(items))
+            first = await anext(items)
         except StopAsyncIteration:
             return
-        opcode = 1 if (encoder.is_text if text is None else text) else 2
+        encode = encoder(first, f"{source} must contain bytes or str")
+        opcode = 1 if (encode is encode_text if text is None else text) else 2
         await link.wait_until_sendable()
         with link.fragments():
-            await link.send_one(opcode, fragment, False, compress)
+            await link.send_one(opcode, encode(first), False, compress)
+            problem = f"{source} must contain uniform types"
             async for item in items:
-                await link.send_one(0, encoder.encode(item), False, compress)
+                if encoder(item, problem) is not encode:
+                    raise TypeError(problem)
+                await link.send_one(0, encode(item), False, compress)
             await link.send_one(0, b"", True, compress)
 
 
