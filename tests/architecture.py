@@ -43,6 +43,7 @@ FIRST_FLOOR = {
     "_messages",
     "_negotiation",
     "_opening",
+    "_options",
     "_reconnection",
     "_redirection",
     "_servers",
