@@ -50,7 +50,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"_(asyncio|socket|ssl|thread|weakref)\..*"),
     ("py:.*", r"(trio|ssl_module)\..*"),
     # What the public interface is made from, and is not public itself.
-    ("py:.*", r"socketeer\.(_core|_frame_endpoint|streams)\..*"),
+    ("py:.*", r"socketeer\.(_core|_frame_endpoint|_servers|streams)\..*"),
     (
         "py:class",
         (

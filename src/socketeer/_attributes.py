@@ -21,6 +21,10 @@ if TYPE_CHECKING:
         A room's own kind of session.
         """
 
+        dropped: int
+
+        def backlog_size(self) -> int: ...
+
         def closed_error(self) -> ConnectionClosed: ...
 
 
@@ -189,6 +193,20 @@ class Attributes:
         Frames in the receive queue at which reading goes on.
         """
         return None if self._link.high < 0 else self._link.low
+
+    @property
+    def backlog(self) -> int:
+        """
+        How many bytes wait to be written because the peer is slow.
+        """
+        return self._link.backlog_size()
+
+    @property
+    def dropped(self) -> int:
+        """
+        How many prepared messages this peer did not get because it was slow.
+        """
+        return self._link.dropped
 
 
 def _optional(seconds: float) -> float | None:

@@ -222,18 +222,25 @@ class OlderArguments(NamedTuple):
     extra_headers: Any
 
 
-def take_older_arguments(arguments: dict[str, Any]) -> OlderArguments:
+def take_older_arguments(
+    arguments: dict[str, Any], *, with_timeout: bool = True
+) -> OlderArguments:
     """
     Take the arguments of older names out of keyword arguments.
 
     ``create_protocol`` and ``klass`` are ``create_connection``, ``timeout`` is
     ``close_timeout``; ``read_limit`` and ``loop`` mean nothing any more.
+
+    Args:
+        arguments: The keyword arguments.
+        with_timeout: Whether ``timeout`` is an older name; on threads, it limits
+            the TCP connection of a client, and always did.
     """
     arguments.pop("read_limit", None)
     arguments.pop("loop", None)
     klass = arguments.pop("klass", None)
     return OlderArguments(
         arguments.pop("create_protocol", klass),
-        arguments.pop("timeout", None),
+        arguments.pop("timeout", None) if with_timeout else None,
         arguments.pop("extra_headers", None),
     )

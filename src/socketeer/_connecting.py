@@ -1,52 +1,34 @@
 """
-What ``connect()`` makes of its arguments, in whatever room.
+What ``connect()`` makes of its arguments, and what it asks for, in whatever room.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ._negotiation import negotiation_arguments
+from ._redirection import follow_redirect
 from .extensions.permessage_deflate import enable_client_permessage_deflate
-from .headers import validate_subprotocols
 
 if TYPE_CHECKING:
+    from ._redirection import Pinned
+    from .client import ClientProtocol
     from .datastructures import HeadersLike
-    from .extensions import ClientExtensionFactory
-    from .typing import LoggerLike, Origin, Subprotocol
+    from .http11 import Request
+    from .typing import Origin
 
-__all__ = ["prepare_protocol", "repeatable"]
+__all__ = ["Connecter", "make_request", "prepare_protocol", "repeatable"]
 
 
-def prepare_protocol(
-    *,
-    origin: Origin | None,
-    extensions: Sequence[ClientExtensionFactory] | None,
-    subprotocols: Sequence[Subprotocol] | None,
-    compression: str | None,
-    max_size: int | tuple[int | None, int | None] | None,
-    logger: LoggerLike | None,
-) -> dict[str, Any]:
+def prepare_protocol(*, origin: Origin | None, **options: Any) -> dict[str, Any]:
     """
-    Return arguments of :class:`~socketeer.client.ClientProtocol`.
-
-    Raises:
-        ValueError: The compression is not supported.
-        TypeError: The subprotocols are no list.
+    Return arguments of :class:`~socketeer.client.ClientProtocol`: see
+    :func:`~socketeer._negotiation.negotiation_arguments`.
     """
-    if subprotocols is not None:
-        validate_subprotocols(subprotocols)
-    if compression == "deflate":
-        extensions = enable_client_permessage_deflate(extensions)
-    elif compression is not None:
-        raise ValueError(f"unsupported compression: {compression}")
     return {
         "origin": origin,
-        "extensions": extensions,
-        "subprotocols": subprotocols,
-        "max_size": max_size,
-        "logger": logger or logging.getLogger("socketeer.client"),
+        **negotiation_arguments("client", enable_client_permessage_deflate, **options),
     }
 
 
@@ -55,3 +37,76 @@ def repeatable(headers: HeadersLike | None) -> HeadersLike | None:
     Return headers that can be sent more than once, over several connections.
     """
     return list(headers) if isinstance(headers, Iterator) else headers
+
+
+def make_request(
+    protocol: ClientProtocol,
+    additional_headers: HeadersLike | None,
+    user_agent_header: str | None,
+) -> Request:
+    """
+    Return the request of a client.
+
+    Args:
+        protocol: The opening handshake without I/O.
+        additional_headers: Headers of the request, after all others.
+        user_agent_header: ``User-Agent`` header; :obj:`None` for none.
+    """
+    request = protocol.connect()
+    if additional_headers is not None:
+        request.headers.update(additional_headers)
+    if user_agent_header is not None:
+        request.headers.setdefault("User-Agent", user_agent_header)
+    return request
+
+
+class Connecter:
+    """
+    What connects in any room: where to, and where to if it is sent elsewhere.
+
+    Attributes:
+        uri: Where it connects to.
+        additional_headers: Headers of the request, after all others.
+    """
+
+    uri: str
+    additional_headers: HeadersLike | None
+
+    def _pinned(self) -> Pinned | None:
+        """
+        Return what determines where to connect to, other than the URI.
+        """
+        raise NotImplementedError
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """
+        Decide whether to follow a redirect.
+
+        Override it to follow others, or none.
+
+        Args:
+            exc: Why connecting failed.
+
+        Returns:
+            The new URI, or the exception to raise, which is ``exc`` itself if it is
+            no redirect.
+        """
+        answer = follow_redirect(exc, self.uri, self.additional_headers, self._pinned())
+        if isinstance(answer, Exception):
+            return answer
+        self.additional_headers = answer.additional_headers
+        return answer.uri
+
+    def _follow(self, exc: Exception) -> None:
+        """
+        Take the next URI from a redirect.
+
+        Raises:
+            Exception: There is none, or it is not to be followed.
+        """
+        answer = self.process_redirect(exc)
+        if answer is exc:
+            raise exc
+        if isinstance(answer, Exception):
+            raise answer from exc
+        self.uri = answer

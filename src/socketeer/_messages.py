@@ -5,7 +5,7 @@ frames.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._implementation import load
 
@@ -16,7 +16,7 @@ else:
     PreparedMessage = load("prepared").PreparedMessage
 
 __all__ = [
-    "FragmentEncoder",
+    "Failures",
     "PreparedMessage",
     "check_overflow",
     "control_payload",
@@ -68,6 +68,45 @@ def check_overflow(on_overflow: str) -> None:
         )
 
 
+class Failures:
+    """
+    What became of a message to many connections, where it did not go well.
+
+    Args:
+        raise_exceptions: Whether to raise failures in the end; otherwise they are
+            logged as warnings.
+    """
+
+    def __init__(self, raise_exceptions: bool) -> None:
+        self._raises = raise_exceptions
+        self._failures: list[Exception] = []
+
+    def add(self, logger: Any, exc: Exception) -> None:
+        """
+        Take note of a failure.
+
+        Args:
+            logger: The logger of the connection.
+            exc: Why it failed.
+        """
+        if self._raises:
+            failure = RuntimeError("failed to write message")
+            failure.__cause__ = exc
+            self._failures.append(failure)
+        else:
+            logger.warning("skipped broadcast: failed to write message: %s", exc)
+
+    def check(self) -> None:
+        """
+        Raise what is to be raised.
+
+        Raises:
+            ExceptionGroup: There were failures.
+        """
+        if self._failures:
+            raise ExceptionGroup("skipped broadcast", self._failures)
+
+
 def control_payload(data: Data | BytesLike) -> bytes:
     """
     Return the payload of a control frame.
@@ -80,36 +119,3 @@ def control_payload(data: Data | BytesLike) -> bytes:
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
     raise TypeError("data must be str or bytes-like")
-
-
-class FragmentEncoder:
-    """
-    Makes bytes of the items of a fragmented message; all are of one kind.
-
-    Args:
-        source: What the items come from, for error messages.
-
-    Attributes:
-        is_text: Whether the items are text; unknown before the first one.
-    """
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self.is_text: bool | None = None
-
-    def encode(self, item: object) -> bytes:
-        """
-        Return the payload of a fragment.
-
-        Raises:
-            TypeError: The item is neither text nor bytes, or not what the others
-                were.
-        """
-        if isinstance(item, str) and self.is_text is not False:
-            self.is_text = True
-            return item.encode()
-        if isinstance(item, bytes | bytearray | memoryview) and not self.is_text:
-            self.is_text = False
-            return bytes(item)
-        wanted = "bytes or str" if self.is_text is None else "uniform types"
-        raise TypeError(f"{self._source} must contain {wanted}")

@@ -5,18 +5,13 @@ What ``serve()`` makes of its arguments, in whatever room.
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _compatibility
+from ._negotiation import negotiation_arguments
 from .extensions.permessage_deflate import enable_server_permessage_deflate
-from .headers import validate_subprotocols
 from .server import ServerProtocol
-
-if TYPE_CHECKING:
-    from .extensions import ServerExtensionFactory
-    from .typing import LoggerLike, Subprotocol
 
 __all__ = ["ConnectionFactory", "Hooks", "prepare_hooks", "prepare_protocol"]
 
@@ -63,34 +58,14 @@ class ConnectionFactory:
         return connection, protocol
 
 
-def prepare_protocol(
-    *,
-    origins: Any,
-    extensions: Sequence[ServerExtensionFactory] | None,
-    subprotocols: Sequence[Subprotocol] | None,
-    compression: str | None,
-    max_size: int | tuple[int | None, int | None] | None,
-    logger: LoggerLike | None,
-) -> dict[str, Any]:
+def prepare_protocol(*, origins: Any, **options: Any) -> dict[str, Any]:
     """
-    Return arguments of :class:`~socketeer.server.ServerProtocol`.
-
-    Raises:
-        ValueError: The compression is not supported.
-        TypeError: The subprotocols are no list.
+    Return arguments of :class:`~socketeer.server.ServerProtocol`: see
+    :func:`~socketeer._negotiation.negotiation_arguments`.
     """
-    if subprotocols is not None:
-        validate_subprotocols(subprotocols)
-    if compression == "deflate":
-        extensions = enable_server_permessage_deflate(extensions)
-    elif compression is not None:
-        raise ValueError(f"unsupported compression: {compression}")
     return {
         "origins": origins,
-        "extensions": extensions,
-        "subprotocols": subprotocols,
-        "max_size": max_size,
-        "logger": logger or logging.getLogger("socketeer.server"),
+        **negotiation_arguments("server", enable_server_permessage_deflate, **options),
     }
 
 

@@ -1,5 +1,5 @@
 """
-Unix sockets of servers, in whatever room.
+Listening sockets of servers, in whatever room.
 """
 
 from __future__ import annotations
@@ -8,10 +8,63 @@ import errno
 import os
 import socket
 import stat
+from typing import TYPE_CHECKING
 
 from .typing import PathLike
 
-__all__ = ["bind_unix"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .typing import LoggerLike
+
+__all__ = ["PAUSE", "Shortage", "bind_unix"]
+
+# Seconds for which nothing is accepted when the process is out of something.
+PAUSE = 1.0
+
+# What accept() may raise although the listening socket is well: the process is out
+# of file descriptors or memory.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Shortage:
+    """
+    Knows when a process is out of file descriptors or memory, and says so once.
+
+    Args:
+        logger: Where to say it.
+        count: Called each time.
+    """
+
+    def __init__(self, logger: LoggerLike, count: Callable[[], object]) -> None:
+        self._logger = logger
+        self._count = count
+        self._complained = False
+
+    def is_cause_of(self, exc: OSError) -> bool:
+        """
+        Tell whether accepting has failed for want of something.
+
+        Nothing should be accepted for :data:`PAUSE` seconds then.
+        """
+        if exc.errno not in _EXHAUSTED:
+            return False
+        self._count()
+        if not self._complained:
+            # Once: it may last, and a full disk would be the next trouble.
+            self._complained = True
+            self._logger.error(
+                "cannot accept connections, trying again every %.0f s: %s",
+                PAUSE,
+                exc.strerror,
+            )
+        return True
+
+    def is_over(self) -> None:
+        """
+        Take in that a connection was accepted.
+        """
+        self._complained = False
 
 
 def bind_unix(path: PathLike) -> socket.socket:

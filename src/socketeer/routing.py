@@ -6,11 +6,13 @@ The rooms' ``Router`` classes differ only in how they call a handler.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from . import _compatibility
 from .datastructures import MultipleValuesError
 from .http11 import Request, Response
 
@@ -25,7 +27,13 @@ else:
     except ImportError:  # pragma: no cover - the tests have it
         werkzeug = None
 
-__all__ = ["BaseRouter", "RoutedConnection", "make_router"]
+__all__ = [
+    "BaseRouter",
+    "RoutedConnection",
+    "after_coroutine",
+    "make_router",
+    "routing_hook",
+]
 
 # A name or an address, and perhaps a port (RFC 9112, 3.2; RFC 3986, 3.2.2).
 _HOST = re.compile(
@@ -158,3 +166,39 @@ def make_router(
     if werkzeug is None:
         raise ImportError("route() requires werkzeug: pip install 'socketeer[router]'")
     return create_router(url_map, server_name, "wss" if secure else "ws")
+
+
+Hook = Callable[..., Any]
+
+
+def routing_hook(
+    router: BaseRouter,
+    arguments: dict[str, Any],
+    after: Callable[[Hook, Hook], Hook],
+) -> Hook:
+    """
+    Return the ``process_request`` hook behind ``route()``.
+
+    Args:
+        router: Finds handlers.
+        arguments: The user's arguments of ``serve()``; the hook is taken out.
+        after: Returns a hook that asks one after the other.
+    """
+    hook = _compatibility.adapt_process_request(
+        arguments.pop("process_request", None)
+    ) or _compatibility.overridden_process_request(arguments.get("create_connection"))
+    return router.route_request if hook is None else after(hook, router.route_request)
+
+
+def after_coroutine(hook: Hook, then: Hook) -> Hook:
+    """
+    Return a hook that asks a user's hook, maybe a coroutine function, before routing.
+    """
+
+    async def process_request(connection: Any, request: Request) -> Any:
+        response = hook(connection, request)
+        if inspect.isawaitable(response):
+            response = await response
+        return response or then(connection, request)
+
+    return process_request

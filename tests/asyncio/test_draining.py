@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from socketeer.asyncio import running, watching
+from socketeer import _watching
+from socketeer.asyncio import running
 from tests.asyncio.exchange import (
     ask,
     connecting,
@@ -177,8 +178,8 @@ async def test_a_handler_that_blocks_the_loop(caplog, monkeypatch):
     """
     Is noticed, said once, counted each time, and survived.
     """
-    monkeypatch.setattr(watching, "BLOCKED_AFTER", 0.02)
-    monkeypatch.setattr(watching, "_INTERVAL", 0.01)
+    monkeypatch.setattr(_watching, "BLOCKED_AFTER", 0.02)
+    monkeypatch.setattr(_watching, "INTERVAL", 0.01)
 
     async def handler(connection):
         async for message in connection:

@@ -137,7 +137,7 @@ async def test_a_pause_when_something_is_exhausted(code, monkeypatch, caplog):
     """
     Nothing is accepted for a while, then everything is.
     """
-    monkeypatch.setattr(listening, "_PAUSE", 0.01)
+    monkeypatch.setattr(submodule("_sockets"), "PAUSE", 0.01)
     accepted = []
     [sock] = await listening.bind_tcp("127.0.0.1", 0)
     failing = Failing(sock, OSError(code, "exhausted"))
@@ -154,7 +154,7 @@ async def test_a_long_exhaustion_is_said_once(monkeypatch, caplog):
     """
     And counted each time; after a success, the next one is said again.
     """
-    monkeypatch.setattr(listening, "_PAUSE", 0.001)
+    monkeypatch.setattr(submodule("_sockets"), "PAUSE", 0.001)
     accepted, pauses = [], []
     [sock] = await listening.bind_tcp("127.0.0.1", 0)
     failing = Failing(sock, *[OSError(errno.EMFILE, "exhausted")] * 5)
@@ -238,9 +238,9 @@ async def test_starting_twice():
 
 PROGRAM = """
 import asyncio, logging, resource, sys
-from socketeer.asyncio import listener
+from socketeer import _sockets
 
-listener._PAUSE = 0.05
+_sockets.PAUSE = 0.05
 records = []
 
 class Handler(logging.Handler):

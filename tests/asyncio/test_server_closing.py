@@ -11,6 +11,7 @@ import logging
 import pytest
 
 from tests.asyncio.exchange import (
+    ask,
     connecting,
     dial,
     echo,
@@ -268,6 +269,28 @@ async def test_a_peer_without_a_request_delays_the_end_only_so_long(part):
             await server.server.wait_closed()
             # The peer did nothing about it: the server has let go of it.
             await peer.read_rest()
+
+
+@pytest.mark.ours
+async def test_a_hook_that_returns_while_the_server_closes():
+    """
+    The connection is refused with 503 after all: nobody would close it any more.
+    """
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def process_response(connection, request, response):
+        asked.set()
+        await go_on.wait()
+
+    async with serving(process_response=process_response) as server:
+        answer = asyncio.create_task(ask(server.port, opening_request()))
+        await asked.wait()
+        server.server.close()
+        await settle()
+        go_on.set()
+
+        assert 503 == (await answer).status
+        await server.server.wait_closed()
 
 
 async def test_connections_are_the_open_ones():

@@ -10,10 +10,12 @@ import threading
 import time
 
 from socketeer.server import ServerProtocol
+from tests.asyncio.raw import EXAMPLE_KEY, close_payload, encode
 from tests.under_test import submodule
 
 __all__ = [
     "TIMEOUT",
+    "RawClient",
     "connecting",
     "eventually",
     "mute_server",
@@ -138,3 +140,71 @@ def eventually(condition):
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.005)
+
+
+class RawClient:
+    """
+    A client made by hand, on a blocking socket.
+
+    Args:
+        server: Where to connect to.
+        headers: Added to the request.
+
+    Attributes:
+        sock: The socket.
+    """
+
+    def __init__(self, server, *headers):
+        self.sock = socket.create_connection(server.socket.getsockname(), TIMEOUT)
+        self._file = self.sock.makefile("rb")
+        lines = [
+            "GET / HTTP/1.1",
+            "Host: localhost",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+            *(f"{name}: {value}" for name, value in headers),
+        ]
+        self.sock.sendall("\r\n".join([*lines, "", ""]).encode())
+        self.head = b"".join(iter(self._file.readline, b"\r\n")).decode()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+        self.sock.close()
+
+    def send_frame(self, header, payload=b""):
+        """
+        Send a frame: see :func:`tests.asyncio.raw.encode`.
+        """
+        self.sock.sendall(encode(header, payload, EXAMPLE_KEY))
+
+    def send_close(self, code, reason=""):
+        """
+        Send a close frame.
+        """
+        self.send_frame("88", close_payload(code, reason))
+
+    def read_frame(self):
+        """
+        Return the first byte and the payload of a frame of less than 126 bytes.
+        """
+        head, size = self._file.read(2)
+        return head, self._file.read(size)
+
+    def read_close(self):
+        """
+        Read a close frame; return its code and reason.
+        """
+        head, payload = self.read_frame()
+        assert head == 0x88
+        return int.from_bytes(payload[:2]), payload[2:].decode()
+
+    def read_rest(self):
+        """
+        Read until the end.
+        """
+        return self._file.read()

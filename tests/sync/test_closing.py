@@ -114,6 +114,19 @@ def test_messages_before_the_end_are_kept():
             client.recv()
 
 
+def test_a_close_frame_is_not_lost_by_who_stops_to_receive():
+    """
+    It came in one read with a message, and the end of TCP behind it.
+    """
+    with mute_server() as (client, sock):
+        sock.sendall(bytes.fromhex("8102 6869 8804 03f0 6279"))
+        sock.shutdown(socket.SHUT_WR)
+        assert "hi" == client.recv(TIMEOUT)
+        assert client.wait_closed(TIMEOUT)
+
+        assert (1008, "by") == (client.close_code, client.close_reason)
+
+
 def test_what_came_before_a_close_frame_is_answered():
     """
     A handler sends its answers although the close frame was in the same read.

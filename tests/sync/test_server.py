@@ -558,8 +558,7 @@ def test_nothing_can_be_accepted(caplog, monkeypatch):
     """
     When file descriptors run out, the server goes on afterwards.
     """
-    running = submodule("sync.running")
-    monkeypatch.setattr(running, "_PAUSE", 0.01)
+    monkeypatch.setattr(submodule("_sockets"), "PAUSE", 0.01)
     server = server_module.serve(print, "127.0.0.1", 0)
 
     class Exhausted:
@@ -568,10 +567,14 @@ def test_nothing_can_be_accepted(caplog, monkeypatch):
 
     real, server.socket = server.socket, Exhausted()
     server._accept()
+    server._accept()
     server.socket = real
     server.shutdown()
 
-    assert "cannot accept connections for 0 s: Too many open files" in caplog.text
+    [message] = caplog.messages
+    problem = "cannot accept connections, trying again every 0 s: Too many open files"
+    assert problem == message
+    assert 2 == server.statistics()["accept_pauses"]
 
 
 def test_no_more_threads(monkeypatch, caplog):

@@ -1,7 +1,8 @@
 """
 Connections under test on trio: one end is the library's, the other as the test needs.
 
-Most of them have no network below: streams in memory, made by ``trio.testing``.
+Most of them have no network below: streams in memory, made by ``trio.testing``. Those
+of patterns and limits are on the loopback interface, with the real clock.
 """
 
 from __future__ import annotations
@@ -25,9 +26,15 @@ __all__ = [
     "MemoryListener",
     "StreamPeer",
     "both_sides",
+    "connecting",
+    "echo",
+    "eventually",
     "facing_raw_peer",
     "linked",
+    "raw_client",
     "serving",
+    "serving_tcp",
+    "url",
 ]
 
 # Runs a test for the connection of a server and for that of a client.
@@ -207,3 +214,78 @@ async def linked(
         arguments = {**QUIET, **(of_client or {})}
         async with connect("ws://test/", stream=stream, **arguments) as ws:
             yield ws
+
+
+# On the loopback interface.
+
+
+async def echo(connection: Any) -> None:
+    """
+    Send every message back.
+    """
+    async for message in connection:
+        await connection.send(message)
+
+
+@contextlib.asynccontextmanager
+async def serving_tcp(handler: Any = echo, **options: Any) -> AsyncIterator[Any]:
+    """
+    Run a server on a free port; close it in the end.
+    """
+    start = functools.partial(serve, handler, 0, host="127.0.0.1", **options)
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(start)
+        try:
+            yield server
+            with trio.fail_after(5):
+                await server.aclose()
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+def _port(server: Any) -> int:
+    """
+    Return the port of a server.
+    """
+    port: int = server.listeners[0].socket.getsockname()[1]
+    return port
+
+
+def url(server: Any, path: str = "/", scheme: str = "ws") -> str:
+    """
+    Return the URL of a server.
+    """
+    return f"{scheme}://127.0.0.1:{_port(server)}{path}"
+
+
+def connecting(server: Any, path: str = "/", **options: Any) -> connect:
+    """
+    Connect to a server.
+    """
+    scheme = "wss" if options.get("ssl") else "ws"
+    return connect(url(server, path, scheme), proxy=None, **options)
+
+
+@contextlib.asynccontextmanager
+async def raw_client(
+    server: Any, *headers: tuple[str, str], opens: bool = True
+) -> AsyncIterator[StreamPeer]:
+    """
+    Give a client made by hand, whose connection is open unless it is not to be.
+    """
+    stream = await trio.open_tcp_stream("127.0.0.1", _port(server))
+    async with stream:
+        peer = StreamPeer(stream, "client")
+        if opens:
+            await peer.open_as_client(*headers)
+        with trio.fail_after(5):
+            yield peer
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """
+    Wait until something is true.
+    """
+    with trio.fail_after(5):
+        while not condition():
+            await trio.sleep(0.001)

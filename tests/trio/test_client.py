@@ -18,7 +18,7 @@ from socketeer.exceptions import (
 )
 from socketeer.trio.client import ClientConnection, connect, unix_connect
 from socketeer.trio.server import serve
-from tests.trio.harness import QUIET, StreamPeer, serving
+from tests.trio.harness import QUIET, StreamPeer, connecting, serving, serving_tcp
 
 
 @contextlib.asynccontextmanager
@@ -245,3 +245,21 @@ async def test_nobody_listens(real_clock, tmp_path):
     with pytest.raises(OSError, match="connect|such file"):
         async with unix_connect(tmp_path / "socket"):
             pytest.fail("connected to nobody")
+
+
+async def test_headers_of_an_iterator_are_sent_again(real_clock):
+    """
+    To each server that an object connects to.
+    """
+    seen = []
+
+    async def handler(connection):
+        seen.append(connection.request.headers.get("X-Token"))
+
+    async with serving_tcp(handler) as server:
+        connecter = connecting(server, additional_headers=iter([("X-Token", "secret")]))
+        for _ in range(2):
+            async with connecter as connection:
+                await connection.wait_closed()
+
+    assert ["secret", "secret"] == seen

@@ -161,17 +161,3 @@ class Attributes(Connected, _attributes.Attributes):
         Bytes waiting to be written at which :meth:`send` goes on.
         """
         return self._write_limit[1]
-
-    @property
-    def backlog(self) -> int:
-        """
-        How many bytes wait to be written because the peer is slow.
-        """
-        return self._link.backlog_size()
-
-    @property
-    def dropped(self) -> int:
-        """
-        How many prepared messages this peer did not get because it was slow.
-        """
-        return self._link.dropped

@@ -4,10 +4,9 @@ The same message to many connections.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
-from .._messages import check_overflow, prepare
+from .._messages import Failures, check_overflow, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,18 +59,10 @@ def broadcast(
     prepared = prepare(message, text=text)
     check_overflow(on_overflow)
     limit = -1 if max_backlog is None else max_backlog
-    failures: list[Exception] = []
+    failures = Failures(raise_exceptions)
     for connection in connections:
         try:
             connection._link.send_prepared(prepared, limit, on_overflow)
         except Exception as exc:
-            if raise_exceptions:
-                failure = RuntimeError("failed to write message")
-                failure.__cause__ = exc
-                failures.append(failure)
-            else:
-                logger: logging.LoggerAdapter[logging.Logger] | logging.Logger
-                logger = connection.logger
-                logger.warning("skipped broadcast: failed to write message: %s", exc)
-    if failures:
-        raise ExceptionGroup("skipped broadcast", failures)
+            failures.add(connection.logger, exc)
+    failures.check()

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .. import _compatibility as compatibility
-from .._connecting import prepare_protocol, repeatable
+from .._connecting import Connecter, make_request, prepare_protocol, repeatable
+from .._options import CONNECT, documented
 from .._reconnection import Reconnection
-from .._redirection import MAX_REDIRECTS, follow_redirect
+from .._redirection import MAX_REDIRECTS
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import SecurityError
 from ..http11 import USER_AGENT, Response
@@ -58,11 +59,8 @@ class ClientConnection(Connection):
             InvalidHandshake: The server refused, or its response is invalid.
         """
         protocol = cast("ClientProtocol", self.protocol)
-        request = self.request = protocol.connect()
-        if additional_headers is not None:
-            request.headers.update(additional_headers)
-        if user_agent_header is not None:
-            request.headers.setdefault("User-Agent", user_agent_header)
+        request = make_request(protocol, additional_headers, user_agent_header)
+        self.request = request
         protocol.send_request(request)
         link = self._link
         link.write_raw(b"".join(protocol.data_to_send()))
@@ -137,7 +135,8 @@ class ClientOpening:
             self.answered.set_result(None)
 
 
-class connect:  # noqa: N801 - the field's interface
+@documented(CONNECT)
+class connect(Connecter):  # noqa: N801 - the field's interface
     """
     Connect to the WebSocket server at ``uri``.
 
@@ -169,41 +168,26 @@ class connect:  # noqa: N801 - the field's interface
     where it was redirected from then on.
 
     Args:
-        uri: ``ws://`` or ``wss://`` URI of the server. A user name and a password
-            in it are sent for HTTP Basic Authentication.
+        uri: ...
         origin: Value of the ``Origin`` header.
         extensions: Extensions, in order of preference.
         subprotocols: Subprotocols, in order of preference.
-        compression: ``"deflate"`` offers permessage-deflate (RFC 7692);
-            :obj:`None` does not.
-        additional_headers: Headers of the request, after all others.
-        user_agent_header: ``User-Agent`` header; :obj:`None` for none.
-        proxy: URL of a proxy: ``http://``, ``https://``, or, with ``python-socks``,
-            ``socks5h://``, ``socks5://``, ``socks4a://`` or ``socks4://``.
-            :obj:`True` uses the settings of the environment and of the operating
-            system; :obj:`None` connects directly.
-        process_exception: When connecting again and again, called with the exception
-            of an attempt that failed. Returns :obj:`None` to try again, or the
-            exception to raise. By default,
-            :func:`~socketeer.client.process_exception`.
-        open_timeout: Seconds for all of connecting; :obj:`None` for no limit.
-        ping_interval: Seconds between pings that keep the connection alive;
-            :obj:`None` for none.
-        ping_timeout: Seconds to wait for a pong before the connection fails;
-            :obj:`None` for ever.
-        close_timeout: Seconds for the closing handshake; :obj:`None` for ever.
-        reconnect_delays: When connecting again and again, returns the seconds to
-            wait, one after the other; if they run out, the last exception is raised.
-            By default, :func:`~socketeer.client.backoff`.
-        max_size: Largest message accepted, in bytes, also after decompression;
-            :obj:`None` for any. A tuple also limits frames: ``(message, frame)``.
-        max_queue: Frames that may wait to be received before reading pauses;
-            :obj:`None` for any number. A tuple also tells when it goes on:
-            ``(high, low)``.
+        compression: ...
+        additional_headers: ...
+        user_agent_header: ...
+        proxy: ...
+        process_exception: ...
+        open_timeout: ...
+        ping_interval: ...
+        ping_timeout: ...
+        close_timeout: ...
+        reconnect_delays: ...
+        max_size: ...
+        max_queue: ...
         write_limit: Bytes that may wait to be written before sending waits. A
             tuple also tells when it goes on: ``(high, low)``.
-        logger: Logger of the client; ``socketeer.client`` by default.
-        create_connection: Class of the connection, or a function that makes it.
+        logger: ...
+        create_connection: ...
         **kwargs: Arguments of :meth:`asyncio.loop.create_connection`: ``ssl``,
             ``server_hostname``, ``sock``, ``family``, ``local_addr``... ``host`` and
             ``port`` override where to connect to; ``ssl_handshake_timeout`` is
@@ -254,9 +238,7 @@ class connect:  # noqa: N801 - the field's interface
         if older.close_timeout is not None:
             close_timeout = older.close_timeout
         self.uri = uri
-        self.additional_headers: HeadersLike | None = repeatable(
-            older.extra_headers or additional_headers
-        )
+        self.additional_headers = repeatable(older.extra_headers or additional_headers)
         self.user_agent_header = user_agent_header
         self.proxy: str | Literal[True] | None = proxy
         self.process_exception = process_exception
@@ -350,27 +332,10 @@ class connect:  # noqa: N801 - the field's interface
             try:
                 return await self._connect_once()
             except Exception as exc:
-                answer = self.process_redirect(exc)
-                if answer is exc:
-                    raise
-                if isinstance(answer, Exception):
-                    raise answer from exc
-                self.uri = answer
+                self._follow(exc)
         raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
 
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """
-        Decide whether to follow a redirect.
-
-        Override it to follow others, or none.
-
-        Args:
-            exc: Why connecting failed.
-
-        Returns:
-            The new URI, or the exception to raise, which is ``exc`` itself if it is
-            no redirect.
-        """
+    def _pinned(self) -> Pinned | None:
         arguments = self.connection_kwargs
         pinned: Pinned | None = None
         if arguments.get("sock") is not None:
@@ -379,11 +344,7 @@ class connect:  # noqa: N801 - the field's interface
             pinned = "path"
         elif not {"host", "port"}.isdisjoint(arguments):
             pinned = "address"
-        answer = follow_redirect(exc, self.uri, self.additional_headers, pinned)
-        if isinstance(answer, Exception):
-            return answer
-        self.additional_headers = answer.additional_headers
-        return answer.uri
+        return pinned
 
     async def _connect_once(self) -> ClientConnection:
         """

@@ -16,6 +16,9 @@ import sys
 from asyncio.trsock import TransportSocket
 from typing import TYPE_CHECKING, Any
 
+from .. import _sockets
+from .._sockets import Shortage
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -25,11 +28,6 @@ __all__ = ["Listener", "bind_tcp", "watches_sockets"]
 
 # Connections accepted before other events are looked at.
 _BATCH = 64
-
-# Seconds to wait when the process is out of file descriptors or memory.
-_PAUSE = 1.0
-
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 def watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:
@@ -201,9 +199,7 @@ class Listener:
         self._backlog = backlog
         self._accepted = accepted
         self._logger = logger
-        self._count_pause = count_pause
-        # Whether it was said that nothing can be accepted.
-        self._complained = False
+        self._shortage = Shortage(logger, count_pause)
         self._serving = False
         self._pauses: set[asyncio.TimerHandle] = set()
 
@@ -273,11 +269,11 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as exc:
-                if exc.errno in _EXHAUSTED:
-                    self._pause(sock, exc)
+                if self._shortage.is_cause_of(exc):
+                    self._pause(sock)
                     return
                 raise
-            self._complained = False
+            self._shortage.is_over()
             accepted.setblocking(False)
             try:
                 self._accepted(accepted, address)
@@ -287,24 +283,15 @@ class Listener:
             if not self._serving:
                 return
 
-    def _pause(self, sock: socket.socket, exc: OSError) -> None:
+    def _pause(self, sock: socket.socket) -> None:
         """
         Accept nothing for a while: the process is out of something.
         """
-        self._count_pause()
-        if not self._complained:
-            # Once: it may last, and a full disk would be the next trouble.
-            self._complained = True
-            self._logger.error(
-                "cannot accept connections, trying again every %.0f s: %s",
-                _PAUSE,
-                exc.strerror,
-            )
         self._loop.remove_reader(sock.fileno())
 
         def go_on() -> None:
             self._pauses.discard(handle)
             self._loop.add_reader(sock.fileno(), self._accept, sock)
 
-        handle = self._loop.call_later(_PAUSE, go_on)
+        handle = self._loop.call_later(_sockets.PAUSE, go_on)
         self._pauses.add(handle)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from .._opening import (
@@ -14,11 +13,8 @@ from .._opening import (
     closing_response,
     failure_response,
     late_response,
-    unusable_response,
 )
-from ..exceptions import InvalidHeader
 from ..http11 import Request, Response
-from ..limits import address_key, retry_after
 from ..protocol import OPEN
 
 if TYPE_CHECKING:
@@ -83,8 +79,11 @@ class ServerOpening:
         for event in self.protocol.events_received():
             if isinstance(event, Request):
                 self.request = self.connection.request = event
-                if self._locate(event):
+                refusal = self.server.locate(self.connection, self.protocol, event)
+                if refusal is None:
                     self._process_request(event)
+                else:
+                    self._reject(refusal)
                 return
         if self.protocol.handshake_exc is not None:
             # The protocol has an answer to what is not a request.
@@ -134,32 +133,6 @@ class ServerOpening:
 
     # The steps.
 
-    def _locate(self, request: Request) -> bool:
-        """
-        Find out where the client is; false if the proxies contradict each other.
-        """
-        proxies = self.server.limits.trusted_proxies
-        if proxies is None:
-            return True
-        connection = self.connection
-        try:
-            client = proxies.find_client(self._host(), request.headers)
-        except InvalidHeader as exc:
-            self._reject(unusable_response(self.protocol, exc))
-            return False
-        if client is not None:
-            # As for sockets: IPv6 has a flow and a scope, too.
-            rest = (0, 0) if ":" in client.host else ()
-            connection._client_address = (*client, *rest)
-        return True
-
-    def _host(self) -> str | None:
-        """
-        Return the address that a connection is counted under.
-        """
-        address = self.connection.remote_address
-        return str(address[0]) if isinstance(address, tuple) else None
-
     def _process_request(self, request: Request) -> None:
         """
         Ask the ``process_request`` hook.
@@ -183,8 +156,11 @@ class ServerOpening:
             if response.status_code == 101 and self.server.is_closing():
                 self._reject(closing_response(protocol))
                 return
-            if response.status_code == 101 and not self._admit():
-                return
+            if response.status_code == 101:
+                refusal = self.server.admit(self.connection, protocol)
+                if refusal is not None:
+                    self._reject(refusal)
+                    return
         else:
             assert isinstance(response, Response)
         if self.server.server_header is not None:
@@ -197,27 +173,6 @@ class ServerOpening:
             self._answer,
         )
 
-    def _admit(self) -> bool:
-        """
-        Find a place for the connection; false if there is none.
-        """
-        server = self.server
-        key = ""
-        if server.limits.max_connections_per_address is not None:
-            key = address_key(self._host())
-        limit = server.census.admit(key)
-        if not limit:
-            self.connection._place = key
-            return True
-        if limit == "max_connections":
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-        else:
-            status = HTTPStatus.TOO_MANY_REQUESTS
-        response = self.protocol.reject(status, "Too many connections.\n")
-        response.headers["Retry-After"] = retry_after()
-        self._reject(response)
-        return False
-
     def _answer(self, response: Response | None) -> None:
         """
         Send the response.
@@ -228,6 +183,10 @@ class ServerOpening:
         response = self.connection.response
         assert response is not None
         protocol = self.protocol
+        if response.status_code == 101 and self.server.is_closing():
+            # A hook took its time; nobody would close the connection any more.
+            self._reject(closing_response(protocol))
+            return
         protocol.send_response(response)
         self._write()
         if protocol.state is OPEN:

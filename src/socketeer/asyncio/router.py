@@ -4,21 +4,17 @@ WebSocket servers on asyncio that choose a handler by the path.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Literal
 
-from .. import _compatibility
-from ..http11 import Request, Response
-from ..routing import BaseRouter, make_router
+from ..routing import BaseRouter, after_coroutine, make_router, routing_hook
 from .server import Server, ServerConnection, serve
 
 if TYPE_CHECKING:
     from werkzeug.routing import Map
 
     from ..typing import PathLike
-    from .running import Hook
 
 __all__ = ["Router", "route", "unix_route"]
 
@@ -86,13 +82,8 @@ def route(
     router = make_router(
         create_router or Router, url_map, server_name, secure=ssl is not None
     )
-    hook = _compatibility.adapt_process_request(
-        kwargs.pop("process_request", None)
-    ) or _compatibility.overridden_process_request(kwargs.get("create_connection"))
-    process_request = (
-        router.route_request if hook is None else _after(hook, router.route_request)
-    )
-    return serve(router.handler, *args, process_request=process_request, **kwargs)
+    hook = routing_hook(router, kwargs, after_coroutine)
+    return serve(router.handler, *args, process_request=hook, **kwargs)
 
 
 def unix_route(url_map: Map, path: PathLike | None = None, **kwargs: Any) -> Server:
@@ -105,19 +96,3 @@ def unix_route(url_map: Map, path: PathLike | None = None, **kwargs: Any) -> Ser
         **kwargs: Arguments of :func:`route`, ``host`` and ``port`` excepted.
     """
     return route(url_map, unix=True, path=path, **kwargs)
-
-
-def _after(hook: Hook, then: Callable[..., Response | None]) -> Hook:
-    """
-    Return a hook that asks a user's hook before routing.
-    """
-
-    async def process_request(
-        connection: ServerConnection, request: Request
-    ) -> Response | None:
-        response = hook(connection, request)
-        if inspect.isawaitable(response):
-            response = await response
-        return response or then(connection, request)
-
-    return process_request

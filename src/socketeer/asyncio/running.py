@@ -7,17 +7,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import logging
-import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from .._connection import report_handler
-from ..frames import CloseCode
+from .._servers import BaseServer, drain_code
 from ..http11 import SERVER, Response
-from ..limits import Census, Limits, Meter, retry_after, spread
+from ..limits import Limits, spread
 from ..protocol import OPEN
-from ..server import ServerProtocol
 from ..utils import get_socket_name
 from .opening import ServerOpening
 from .watching import LoopWatch
@@ -26,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
 
+    from ..server import ServerProtocol
     from ..typing import LoggerLike
-    from ._cellar import Link
     from .server import ServerConnection
 
 __all__ = ["Hook", "Server"]
@@ -42,7 +39,7 @@ _NAMED = 5
 Hook = Callable[..., Awaitable[Response | None] | Response | None]
 
 
-class Server:
+class Server(BaseServer["ServerConnection"]):
     """
     A WebSocket server, returned by :func:`serve`.
 
@@ -81,17 +78,13 @@ class Server:
         open_timeout: float | None = 10,
         limits: Limits | None = None,
     ) -> None:
+        super().__init__(limits, server_header, logger)
         self._create_server = create_server
         self._handler = handler
         self.process_request = process_request
         self.process_response = process_response
-        self.server_header = server_header
         self.open_timeout = open_timeout
-        self.limits = limits or Limits()
-        self.census = Census(self.limits)
-        self.logger: LoggerLike = logger or logging.getLogger("socketeer.server")
         self.server: Any = None
-        self.all_connections: set[ServerConnection] = set()
         self.handler_tasks: set[asyncio.Task[Any]] = set()
         self.close_task: asyncio.Task[None] | None = None
         self._closed: asyncio.Future[None] | None = None
@@ -146,19 +139,6 @@ class Server:
 
     # Connections.
 
-    @property
-    def connections(self) -> set[ServerConnection]:
-        """
-        The connections that are OPEN.
-
-        A new set each time: iterate over it while connections come and go.
-        """
-        return {
-            connection
-            for connection in self.all_connections
-            if connection.state is OPEN
-        }
-
     def statistics(self) -> dict[str, int]:
         """
         Return counters and gauges, for monitoring.
@@ -190,28 +170,6 @@ class Server:
             link.open_due_at = link.clock() + self.open_timeout
             link.schedule()
         self.all_connections.add(connection)
-
-    def turn_away(self) -> bytes:
-        """
-        Count a connection that is refused at once; return what to tell it.
-        """
-        self.census.turn_away()
-        response = ServerProtocol().reject(503, "Too many connections.\n")
-        response.headers["Retry-After"] = retry_after()
-        if self.server_header is not None:
-            response.headers["Server"] = self.server_header
-        self.logger.info("connection rejected (503 Service Unavailable)")
-        return response.serialize()
-
-    def set_limits(self, link: Link) -> None:
-        """
-        Limit what the peer of an open connection may do.
-        """
-        limits = self.limits
-        if limits.is_metered:
-            link.meter = Meter(limits, link.clock())
-        if limits.idle_timeout is not None:
-            link.idle_timeout = limits.idle_timeout
 
     def start_handler(self, connection: ServerConnection) -> None:
         """
@@ -313,13 +271,7 @@ class Server:
         Raises:
             ValueError: ``drain`` is negative, or no connections are to be closed.
         """
-        if drain is not None:
-            if not 0 <= drain < math.inf:
-                raise ValueError(f"drain must be positive or zero, got {drain!r}")
-            if not close_connections:
-                raise ValueError("drain has a meaning only with close_connections")
-            if code == CloseCode.GOING_AWAY:
-                code = CloseCode.SERVICE_RESTART
+        code = drain_code(drain, close_connections, code)
         if self.close_task is None:
             loop = self.get_loop()
             self._drained = loop.create_future()

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import adapt_handler
+from .._options import SERVE, documented
+from .._servers import ServerSide, make_limits
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
 from ..http11 import SERVER, Request, Response, pack_handshake
-from ..limits import Limits
 from ..protocol import Protocol
 from ..server import ServerProtocol
 from .authentication import basic_auth
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 
     from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
-    from ..forwarded import TrustedProxies
-    from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
-    from ._cellar import Link
+    from ..typing import LoggerLike, Origin, PathLike, Subprotocol
 
 __all__ = [
     "Server",
@@ -42,7 +41,7 @@ __all__ = [
 ]
 
 
-class ServerConnection(Connection):
+class ServerConnection(ServerSide, Connection):
     """
     The server's end of a WebSocket connection.
 
@@ -88,31 +87,6 @@ class ServerConnection(Connection):
             write_limit=write_limit,
         )
 
-    def respond(self, status: StatusLike, text: str) -> Response:
-        """
-        Make a plain text response, for a ``process_request`` hook to return.
-
-        Its headers can be changed before it is returned.
-
-        Args:
-            status: HTTP status.
-            text: Body; it should end with a newline.
-        """
-        return cast("ServerProtocol", self.protocol).reject(status, text)
-
-    @property
-    def remote_address(self) -> Any:
-        """
-        Address of the client: ``(host, port)`` for IPv4.
-
-        Behind ``trusted_proxies``, that is what they tell, with port 0 if they do not
-        tell the port. Otherwise it is that of the peer, as of
-        :meth:`socket.socket.getpeername`; :obj:`None` if there is no connection.
-        """
-        if self._client_address is not None:
-            return self._client_address
-        return super().remote_address
-
     async def _find_token(self, search: TokenSearch) -> str | None:
         """
         Find a bearer token, as :func:`~socketeer.auth.bearer_token` says.
@@ -151,32 +125,13 @@ class ServerConnection(Connection):
             self._request = self._response = None
 
     def _connection_lost(self, exc: Exception | None) -> None:
-        code = _first_close_code(self._link) if self._was_open else None
-        self.server.census.leave(self._place, code)
+        self.server.count_end(self)
         if self._protocol.handshake_exc is None:
             self._log(logging.INFO, "connection closed")
         self.server.forget(self)
 
 
-def _first_close_code(link: Link) -> int:
-    """
-    Return the code of the close frame that came first, or 1006 if there was none.
-    """
-    first = link.close_rcvd if link.close_rcvd_then_sent else link.close_sent
-    first = first or link.close_rcvd
-    return 1006 if first is None else int(first.code)
-
-
-def _trust(proxies: Iterable[Any]) -> TrustedProxies:
-    """
-    Return the proxies whose word is taken.
-    """
-    # It takes as long to import as a server, and few are behind a proxy.
-    from ..forwarded import TrustedProxies  # noqa: PLC0415
-
-    return TrustedProxies(proxies)
-
-
+@documented(SERVE)
 def serve(
     handler: Callable[[ServerConnection], Awaitable[None]],
     host: str | Sequence[str] | None = None,
@@ -250,18 +205,11 @@ def serve(
         host: Where to listen: a name or an address, or several; all interfaces
             by default.
         port: Port; 0 for a free one.
-        origins: Acceptable values of the ``Origin`` header, as protection against
-            other people's web pages (RFC 6455, 10.2): strings, patterns that have
-            to match entirely, and :obj:`None` for its absence. ``"same-host"``
-            stands for pages from the host and port that the request goes to.
+        origins: ...
         extensions: Extensions, in order of preference.
-        subprotocols: Subprotocols, in order of preference. Clients which support
-            none of them are refused.
-        select_subprotocol: Function that gets a connection and the subprotocols
-            of the client, and returns one of them or :obj:`None`; it may raise
-            :exc:`~socketeer.exceptions.NegotiationError`.
-        compression: ``"deflate"`` accepts permessage-deflate (RFC 7692);
-            :obj:`None` does not.
+        subprotocols: ...
+        select_subprotocol: ...
+        compression: ...
         process_request: Function or coroutine function that gets a connection and
             a :class:`~socketeer.http11.Request`. A
             :class:`~socketeer.http11.Response` from it is sent in place of a
@@ -269,39 +217,25 @@ def serve(
         process_response: Function or coroutine function that gets a connection,
             the request and the response. It may change the response or return
             another one.
-        server_header: ``Server`` header of responses; :obj:`None` for none.
+        server_header: ...
         open_timeout: Seconds for the opening handshake; :obj:`None` for no limit.
-        ping_interval: Seconds between pings that keep a connection alive;
-            :obj:`None` for none.
-        ping_timeout: Seconds to wait for a pong before the connection fails;
-            :obj:`None` for ever.
-        close_timeout: Seconds for the closing handshake; :obj:`None` for ever.
-        max_size: Largest message accepted, in bytes, also after decompression;
-            :obj:`None` for any. A tuple also limits frames: ``(message, frame)``.
-        max_queue: Frames that may wait to be received before reading pauses;
-            :obj:`None` for any number. A tuple also tells when it goes on:
-            ``(high, low)``.
+        ping_interval: ...
+        ping_timeout: ...
+        close_timeout: ...
+        max_size: ...
+        max_queue: ...
         write_limit: Bytes that may wait to be written before sending waits. A
             tuple also tells when it goes on: ``(high, low)``.
-        max_connections: Most connections at a time. More are refused with status
-            503 and ``Retry-After``.
-        max_connections_per_address: Most connections at a time from one address, or
-            from one /64 network of IPv6. More are refused with status 429.
+        max_connections: ...
+        max_connections_per_address: ...
         max_handshakes: Most opening handshakes at a time. More are refused with
             status 503 before anything is read; with TLS, without an answer.
-        max_message_rate: Messages that a client may send in a second, on average,
-            and ten times as many at once; a fragment counts as a message. A tuple
-            tells how many at once: ``(rate, burst)``. Beyond, the connection is
-            closed with code 1008.
-        max_byte_rate: The same for bytes, as they arrive. A burst should have room
-            for a message of ``max_size``.
-        idle_timeout: Seconds without a message from the client after which the
-            connection is closed with code 1001. Pings and pongs do not count.
-        trusted_proxies: Networks, or addresses, of the proxies in front of the
-            server; ``"unix"`` for those that connect by a Unix socket. From them,
-            ``remote_address`` is what ``Forwarded`` or ``X-Forwarded-For`` tells.
-        logger: Logger of the server; ``socketeer.server`` by default.
-        create_connection: Class of the connections, or a function that makes them.
+        max_message_rate: ...
+        max_byte_rate: ...
+        idle_timeout: ...
+        trusted_proxies: ...
+        logger: ...
+        create_connection: ...
         **kwargs: Arguments of :meth:`asyncio.loop.create_server`: ``ssl``,
             ``sock``, ``family``, ``backlog``, ``reuse_port``, ``start_serving``...
             ``ssl_handshake_timeout`` is ``open_timeout`` by default.
@@ -317,14 +251,14 @@ def serve(
         Hooks(create_connection, process_request, process_response, close_timeout),
         kwargs,
     )
-    limits = Limits(
+    limits = make_limits(
         max_connections,
         max_connections_per_address,
         max_handshakes,
         max_byte_rate,
         max_message_rate,
         idle_timeout,
-        None if trusted_proxies is None else _trust(trusted_proxies),
+        trusted_proxies,
     )
     factory = ConnectionFactory(
         hooks.create_connection or ServerConnection,

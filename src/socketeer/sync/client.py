@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import take_older_arguments
-from .._connecting import prepare_protocol, repeatable
+from .._connecting import Connecter, make_request, prepare_protocol, repeatable
+from .._options import CONNECT, documented
 from .._reconnection import Reconnection
-from .._redirection import MAX_REDIRECTS, follow_redirect
+from .._redirection import MAX_REDIRECTS
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import SecurityError
 from ..http11 import USER_AGENT, Response
@@ -61,11 +62,8 @@ class ClientConnection(Connection):
             InvalidHandshake: The server refused, or its response is invalid.
         """
         protocol = cast("ClientProtocol", self._protocol)
-        request = self.request = protocol.connect()
-        if additional_headers is not None:
-            request.headers.update(additional_headers)
-        if user_agent_header is not None:
-            request.headers.setdefault("User-Agent", user_agent_header)
+        request = make_request(protocol, additional_headers, user_agent_header)
+        self.request = request
         protocol.send_request(request)
         stream.send(b"".join(protocol.data_to_send()))
         while protocol.state is not OPEN and protocol.handshake_exc is None:
@@ -84,7 +82,8 @@ class ClientConnection(Connection):
         self._opened()
 
 
-class reconnect:  # noqa: N801 - the field's interface
+@documented(CONNECT)
+class reconnect(Connecter):  # noqa: N801 - the field's interface
     """
     Connect to the WebSocket server at ``uri``, again and again.
 
@@ -111,8 +110,7 @@ class reconnect:  # noqa: N801 - the field's interface
     where it was redirected from then on.
 
     Args:
-        uri: ``ws://`` or ``wss://`` URI of the server. A user name and a password
-            in it are sent for HTTP Basic Authentication.
+        uri: ...
         sock: A connected socket, instead of ``uri``'s address.
         ssl: Context for TLS, for ``wss://``; by default, one that trusts what the
             system trusts.
@@ -120,38 +118,25 @@ class reconnect:  # noqa: N801 - the field's interface
         origin: Value of the ``Origin`` header.
         extensions: Extensions, in order of preference.
         subprotocols: Subprotocols, in order of preference.
-        compression: ``"deflate"`` offers permessage-deflate (RFC 7692);
-            :obj:`None` does not.
-        additional_headers: Headers of the request, after all others.
-        user_agent_header: ``User-Agent`` header; :obj:`None` for none.
-        proxy: URL of a proxy: ``http://``, ``https://``, or, with ``python-socks``,
-            ``socks5h://``, ``socks5://``, ``socks4a://`` or ``socks4://``.
-            :obj:`True` uses the settings of the environment and of the operating
-            system; :obj:`None` connects directly.
+        compression: ...
+        additional_headers: ...
+        user_agent_header: ...
+        proxy: ...
         proxy_ssl: The same as ``ssl``, for an ``https://`` proxy.
         proxy_server_hostname: The same as ``server_hostname``, for such a proxy.
-        process_exception: When connecting again and again, called with the exception
-            of an attempt that failed. Returns :obj:`None` to try again, or the
-            exception to raise. By default,
-            :func:`~socketeer.client.process_exception`.
-        open_timeout: Seconds for all of connecting; :obj:`None` for no limit.
-        ping_interval: Seconds between pings that keep the connection alive;
-            :obj:`None` for none.
-        ping_timeout: Seconds to wait for a pong before the connection fails;
-            :obj:`None` for ever.
-        close_timeout: Seconds for the closing handshake; :obj:`None` for ever.
-        reconnect_delays: When connecting again and again, returns the seconds to
-            wait, one after the other; if they run out, the last exception is raised.
-            By default, :func:`~socketeer.client.backoff`.
-        max_size: Largest message accepted, in bytes, also after decompression;
-            :obj:`None` for any. A tuple also limits frames: ``(message, frame)``.
-        max_queue: Frames that may wait to be received before reading pauses;
-            :obj:`None` for any number. A tuple also tells when it goes on:
-            ``(high, low)``.
-        logger: Logger of the client; ``socketeer.client`` by default.
-        create_connection: Class of the connection, or a function that makes it.
+        process_exception: ...
+        open_timeout: ...
+        ping_interval: ...
+        ping_timeout: ...
+        close_timeout: ...
+        reconnect_delays: ...
+        max_size: ...
+        max_queue: ...
+        logger: ...
+        create_connection: ...
         **kwargs: Arguments of :func:`socket.create_connection`: ``address``
-            overrides where to connect to, ``source_address``, ``all_errors``.
+            overrides where to connect to, ``timeout``, ``source_address``,
+            ``all_errors``.
 
     Raises:
         ValueError: Arguments contradict each other.
@@ -190,13 +175,9 @@ class reconnect:  # noqa: N801 - the field's interface
         create_connection: Callable[..., ClientConnection] | None = None,
         **kwargs: Any,
     ) -> None:
-        # Here it is the one of socket.create_connection(), not an older close_timeout.
-        arguments = {"timeout": kwargs.pop("timeout", None)}
-        older = take_older_arguments(kwargs)
+        older = take_older_arguments(kwargs, with_timeout=False)
         self.uri = uri
-        self.additional_headers: HeadersLike | None = repeatable(
-            older.extra_headers or additional_headers
-        )
+        self.additional_headers = repeatable(older.extra_headers or additional_headers)
         self.user_agent_header = user_agent_header
         self.process_exception = process_exception
         self.reconnect_delays = reconnect_delays
@@ -209,7 +190,7 @@ class reconnect:  # noqa: N801 - the field's interface
             proxy_ssl,
             proxy_server_hostname,
             user_agent_header,
-            kwargs | arguments,
+            kwargs,
         )
         self._create_connection = (
             older.create_connection or create_connection or ClientConnection
@@ -289,27 +270,10 @@ class reconnect:  # noqa: N801 - the field's interface
             except TimeoutError as exc:
                 raise TimeoutError("timed out during opening handshake") from exc
             except Exception as exc:
-                answer = self.process_redirect(exc)
-                if answer is exc:
-                    raise
-                if isinstance(answer, Exception):
-                    raise answer from exc
-                self.uri = answer
+                self._follow(exc)
         raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
 
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """
-        Decide whether to follow a redirect.
-
-        Override it to follow others, or none.
-
-        Args:
-            exc: Why connecting failed.
-
-        Returns:
-            The new URI, or the exception to raise, which is ``exc`` itself if it is
-            no redirect.
-        """
+    def _pinned(self) -> Pinned | None:
         pinned: Pinned | None = None
         if self._way.sock is not None:
             pinned = "socket"
@@ -317,11 +281,7 @@ class reconnect:  # noqa: N801 - the field's interface
             pinned = "path"
         elif "address" in self._way.arguments:
             pinned = "address"
-        answer = follow_redirect(exc, self.uri, self.additional_headers, pinned)
-        if isinstance(answer, Exception):
-            return answer
-        self.additional_headers = answer.additional_headers
-        return answer.uri
+        return pinned
 
     def _connect_once(self, deadline: float | None) -> ClientConnection:
         """

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from .._links import Fragment
     from ..typing import BytesLike, Data, DataLike
-    from ._cellar import Fragment
 
 __all__ = ["Connection"]
 
@@ -74,7 +74,7 @@ class Connection(Attributes, _compatibility.OlderAttributes):
     ) -> None:
         link = Link(sock, protocol, self.recv_bufsize)
         self._link = link  # pyright: ignore[reportIncompatibleVariableOverride] # as above
-        self._take = functools.partial(_take, link, None)
+        self._take = functools.partial(link.take_decoded, None)
         self.socket = sock
         self._protocol = protocol
         self._request = None
@@ -172,7 +172,7 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         link = self._link
         take = self._take
         if decode is not None:
-            take = functools.partial(_take, link, decode)
+            take = functools.partial(link.take_decoded, decode)
         return cast("Data", link.receive("recv", take, timeout))
 
     @overload
@@ -404,17 +404,6 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         payload = control_payload(data)
         link = self._link
         link.send_control(lambda: link.send_pong(payload))
-
-
-def _take(link: Link, decode: bool | None) -> object:
-    """
-    Take a message; one that cannot be decoded fails the connection.
-    """
-    try:
-        return link.take_message(decode)
-    except UnicodeDecodeError as exc:
-        link.fail_with(exc, 1007, "invalid UTF-8")
-        return None
 
 
 def _take_fragment(link: Link) -> Fragment | None:

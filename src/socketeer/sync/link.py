@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
 
-    from ._cellar import PreparedMessage
+    from .._links import PreparedMessage
 
 __all__ = ["Link"]
 
@@ -41,7 +41,6 @@ class Link(Writer):
 
     Attributes:
         streaming: Whether a message was received in part, by fragments.
-        fragmenting: Whether a fragmented message is being sent.
         turns: How often a thread has received.
         turns_seen: What the watch knows of it.
         listed: Whether the watch knows that a thread has received.
@@ -52,7 +51,6 @@ class Link(Writer):
         "_buffer",
         "_buffer_size",
         "deadline",
-        "fragmenting",
         "listed",
         "streaming",
         "turns",
@@ -64,7 +62,6 @@ class Link(Writer):
     ) -> None:
         Writer.__init__(self, sock, protocol)
         self.streaming = False
-        self.fragmenting = False
         self.turns = 0
         self.turns_seen = -1
         self.listed = False
@@ -217,6 +214,9 @@ class Link(Writer):
             return
         if self.failure is None and failure is not None:
             self.failure = failure
+        if self.hold_close:
+            # A close frame was kept for who received, and does so no more.
+            self.unhalt()
         self.receive_eof()
         self._flush()
         self._lose()
@@ -292,16 +292,17 @@ class Link(Writer):
         """
         with self.lock:
             self.require_sendable()
-            frame = self.shared_frame(prepared)
-            if frame is None:
-                self.send_message(prepared.opcode, prepared.payload, True)
-            else:
-                if self.outbox is None:
-                    self.outbox = self.new_outbox()
-                self.outbox.add(frame)
-                if self.trace is not None:
-                    self.trace(">", 0x80 | prepared.opcode, prepared.payload)
+            self.add_prepared(prepared)
             self.drain()
+
+    def offer(
+        self, prepared: PreparedMessage, max_backlog: int, on_overflow: str
+    ) -> bool:
+        """
+        Send a prepared message without waiting, from whatever thread.
+        """
+        with self.lock:
+            return super().offer(prepared, max_backlog, on_overflow)
 
     def require_sendable(self) -> None:
         """
@@ -351,7 +352,10 @@ class Link(Writer):
                     self.settle()
             raise
         finally:
-            self.fragmenting = False
+            with self.lock:
+                self.fragmenting = False
+                self.send_postponed()
+                self.settle()
 
     # Closing.
 
@@ -394,9 +398,3 @@ class Link(Writer):
                 self.failure = exc
             self.receive_eof()
             self._lose()
-
-    def pong_received(self, waiter: Any, latency: float) -> None:
-        """
-        Tell who has sent a ping.
-        """
-        waiter[0].set()

@@ -51,7 +51,6 @@ class ServerOpening:
         server: The server.
         factory: Makes the connection.
         hooks: ``process_request`` and ``process_response``.
-        server_header: ``Server`` header of responses.
         timeouts: Seconds for the opening handshake and for closing.
     """
 
@@ -61,17 +60,22 @@ class ServerOpening:
         server: Server,
         factory: ConnectionFactory,
         hooks: tuple[Hook | None, Hook | None],
-        server_header: str | None,
         timeouts: tuple[float | None, float | None],
     ) -> None:
         self._sock = sock
         self._server = server
         self._factory = factory
         self._process_request, self._process_response = hooks
-        self._server_header = server_header
         self._open_timeout, self._close_timeout = timeouts
         self._stream = Stream(sock, self._after(self._open_timeout))
         self._has_request = False
+        self._connection: ServerConnection | None = None
+
+    def place(self) -> str | None:
+        """
+        Return how the server counts the connection, if it was admitted.
+        """
+        return None if self._connection is None else self._connection._place
 
     def run(self, ssl: ssl_module.SSLContext | None) -> ServerConnection | None:
         """
@@ -89,26 +93,34 @@ class ServerOpening:
                 self._stream.start_tls(tls)
             except OSError as exc:
                 # That is what scanners look like: no fault of ours.
+                late = isinstance(exc, TimeoutError)
+                self._count("timed_out" if late else "broken")
                 self._server.logger.info("TLS handshake failed: %s", exc)
                 self._sock.close()
                 return None
         connection: ServerConnection
         connection, protocol = self._factory.make((self._sock,), (self._server,))
+        self._connection = connection
         connection._link.tls = self._stream.tls
         try:
             response = self._respond(connection)
             if response is not None:
                 connection.response = response
                 protocol.send_response(response)
-            self._stream.send(b"".join(protocol.data_to_send()))
+            answer = b"".join(protocol.data_to_send())
+            self._stream.send(answer)
         except OSError as exc:
+            self._count("broken")
             protocol.handshake_exc = protocol.handshake_exc or exc
             protocol.state = protocol.state.CLOSED
+            connection._link.abort(None)
+            return None
         except BaseException:
             self._sock.close()
             raise
         if protocol.state is OPEN:
             return connection
+        self._server.census.count("rejected" if answer else "handshakes_broken")
         self._finish(connection)
         return None
 
@@ -120,6 +132,12 @@ class ServerOpening:
             # The thread that waits for it finds the end of the stream.
             with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RD)
+
+    def _count(self, end: str) -> None:
+        """
+        Count a handshake that failed.
+        """
+        self._server.census.count(f"handshakes_{end}")
 
     def _after(self, timeout: float | None) -> float | None:
         """
@@ -135,6 +153,7 @@ class ServerOpening:
         try:
             request = self._read_request(connection)
         except TimeoutError:
+            self._count("timed_out")
             self._give_time()
             return late_response(protocol, False)
         if request is not None:
@@ -151,16 +170,21 @@ class ServerOpening:
         """
         protocol = connection.protocol
         connection.request = request
+        refusal = self._server.locate(connection, protocol, request)
+        if refusal is not None:
+            return refusal
         try:
             response = self._ask(
                 "process_request", self._process_request, connection, request
             )
             if response is None:
                 response = protocol.accept(request)
-            if response.status_code == 101 and self._server.is_closing():
-                return closing_response(protocol)
-            if self._server_header is not None:
-                response.headers["Server"] = self._server_header
+                if response.status_code == 101:
+                    refusal = self._refuse(connection)
+                    if refusal is not None:
+                        return refusal
+            if self._server.server_header is not None:
+                response.headers["Server"] = self._server.server_header
             connection.response = response
             other = self._ask(
                 "process_response",
@@ -174,9 +198,19 @@ class ServerOpening:
             return exc.response
         deadline = self._stream.deadline
         if deadline is not None and time.monotonic() >= deadline:
+            self._count("timed_out")
             self._give_time()
             return late_response(protocol, True)
         return response if other is None else other
+
+    def _refuse(self, connection: ServerConnection) -> Response | None:
+        """
+        Return the answer to a good request for which there is no room.
+        """
+        protocol = connection.protocol
+        if self._server.is_closing():
+            return closing_response(protocol)
+        return self._server.admit(connection, protocol)
 
     def _give_time(self) -> None:
         """

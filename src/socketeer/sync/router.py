@@ -8,9 +8,8 @@ import ssl as ssl_module
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from .. import _compatibility
 from ..http11 import Request, Response
-from ..routing import BaseRouter, make_router
+from ..routing import BaseRouter, make_router, routing_hook
 from .server import Server, ServerConnection, serve
 
 if TYPE_CHECKING:
@@ -85,13 +84,8 @@ def route(
     router = make_router(
         create_router or Router, url_map, server_name, secure=ssl is not None
     )
-    hook = _compatibility.adapt_process_request(
-        kwargs.pop("process_request", None)
-    ) or _compatibility.overridden_process_request(kwargs.get("create_connection"))
-    process_request = (
-        router.route_request if hook is None else _after(hook, router.route_request)
-    )
-    return serve(router.handler, *args, process_request=process_request, **kwargs)
+    hook = routing_hook(router, kwargs, _after)
+    return serve(router.handler, *args, process_request=hook, **kwargs)
 
 
 def unix_route(url_map: Map, path: PathLike | None = None, **kwargs: Any) -> Server:

@@ -6,40 +6,39 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
-import logging
-import os
+import functools
 import selectors
 import socket
-import stat
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
+from .. import _sockets
 from .._connection import report_handler
+from .._servers import BaseServer, drain_code
+from .._sockets import Shortage
 from ..frames import Close
-from ..protocol import OPEN
+from ..http11 import SERVER
+from ..limits import spread
 from ..utils import get_socket_name
+from .census import Census
 from .opening import Hook, ServerOpening
-from .stream import wait_for
+from .stream import DONT_WAIT, wait_for
 
 if TYPE_CHECKING:
     import ssl as ssl_module
     from types import TracebackType
 
     from .._serving import ConnectionFactory
+    from ..limits import Limits
     from ..typing import LoggerLike, PathLike
     from .server import ServerConnection
 
 __all__ = ["Reception", "Server", "bind_tcp", "bind_unix"]
 
-# Seconds for which nothing is accepted when the process is out of something.
-_PAUSE = 1.0
-
-# What accept() may raise although the listening socket is well: the process is out
-# of file descriptors or memory.
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# Bytes that are read before a connection is turned away, if they are here.
+_REQUEST_SIZE = 65_536
 
 # Seconds by which handlers may be late in noticing that their connection is closed.
 _GRACE = 0.5
@@ -55,7 +54,6 @@ class Reception:
         ssl: TLS context, or :obj:`None`.
         factory: Makes connections.
         hooks: ``process_request`` and ``process_response``.
-        server_header: ``Server`` header of responses.
         open_timeout: Seconds for the opening handshake.
         close_timeout: Seconds for closing.
     """
@@ -64,7 +62,6 @@ class Reception:
     ssl: ssl_module.SSLContext | None
     factory: ConnectionFactory
     hooks: tuple[Hook | None, Hook | None]
-    server_header: str | None
     open_timeout: float | None
     close_timeout: float | None
 
@@ -77,12 +74,41 @@ class Reception:
             server,
             self.factory,
             self.hooks,
-            self.server_header,
             (self.open_timeout, self.close_timeout),
         )
 
 
-class Server:
+class _Flag:
+    """
+    Is raised once, and waited for; also by a signal handler in the waiting thread.
+    """
+
+    def __init__(self) -> None:
+        # What is written to one end can be waited for at the other one.
+        self._ours, self.sock = socket.socketpair()
+
+    def set(self) -> None:
+        """
+        Raise the flag; again has no effect.
+        """
+        with contextlib.suppress(OSError):
+            self._ours.send(b"\0", DONT_WAIT)
+
+    def wait(self, until: float) -> bool:
+        """
+        Wait for the flag or for a time; return whether it is raised.
+        """
+        return wait_for(self.sock, selectors.EVENT_READ, until)
+
+    def close(self) -> None:
+        """
+        Close the sockets.
+        """
+        self._ours.close()
+        self.sock.close()
+
+
+class Server(BaseServer["ServerConnection"]):
     """
     A WebSocket server, returned by :func:`serve`.
 
@@ -92,11 +118,15 @@ class Server:
         sock: A listening socket; it belongs to the server from now on.
         reception: What becomes of accepted sockets.
         logger: Logger of the server; ``socketeer.server`` by default.
+        server_header: Value of the ``Server`` header.
+        limits: What the server allows, see :func:`serve`.
 
     Attributes:
         socket: The listening socket.
         all_connections: Connections in any state whose handler has not returned.
         logger: Logger of the server.
+        limits: What the server allows.
+        census: Counts connections.
     """
 
     def __init__(
@@ -104,20 +134,29 @@ class Server:
         sock: socket.socket,
         reception: Reception,
         logger: LoggerLike | None = None,
+        *,
+        server_header: str | None = SERVER,
+        limits: Limits | None = None,
     ) -> None:
+        super().__init__(limits, server_header, logger)
         self.socket = sock
-        self.logger: LoggerLike = logger or logging.getLogger("socketeer.server")
-        self.all_connections: set[ServerConnection] = set()
+        self.census: Census = Census(self.limits)
         self._reception = reception
+        self._shortage = Shortage(
+            self.logger, functools.partial(self.census.count, "accept_pauses")
+        )
         # A signal handler may interrupt serve_forever() and shut down.
         self._lock = threading.RLock()
         self._openings: set[ServerOpening] = set()
         self._threads: set[threading.Thread] = set()
+        self._handlers = 0
         self._closing = False
         # How connections are closed then: the code and the reason, if they are.
         self._close: tuple[int, str] | None = None
-        # What is written to one end wakes who accepts.
-        self._stop, self._stopped = socket.socketpair()
+        # Who accepts is to stop.
+        self._stop = _Flag()
+        # Draining is to be over.
+        self._drained: _Flag | None = None
         self._serving = False
 
     def __enter__(self) -> Self:
@@ -138,14 +177,22 @@ class Server:
         return self.socket.fileno()
 
     @property
-    def connections(self) -> set[ServerConnection]:
-        """
-        The connections that are OPEN.
-
-        A new set each time: iterate over it while connections come and go.
-        """
+    def connections(self) -> set[ServerConnection]:  # noqa: D102 - inherited
         with self._lock:
-            return {each for each in self.all_connections if each.state is OPEN}
+            return super().connections
+
+    def statistics(self) -> dict[str, int]:
+        """
+        Return counters and gauges, for monitoring.
+
+        Gauges tell how many there are now: ``connections`` that are open,
+        ``handshakes`` in progress, ``handlers`` that have not returned, and
+        ``addresses`` with a connection if ``max_connections_per_address`` is set. All
+        others only ever grow; the documentation of endings lists them.
+
+        It is cheap, and a new dictionary each time.
+        """
+        return {**self.census.statistics(), "handlers": self._handlers}
 
     def is_closing(self) -> bool:
         """
@@ -169,24 +216,24 @@ class Server:
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(self.socket, selectors.EVENT_READ)
-                selector.register(self._stopped, selectors.EVENT_READ)
+                selector.register(self._stop.sock, selectors.EVENT_READ)
                 while True:
-                    selector.select()
-                    if self.is_closing():
+                    events = selector.select()
+                    if any(key.fileobj is self._stop.sock for key, _ in events):
                         break
                     self._accept()
         finally:
             with self._lock:
                 self._serving = False
-                if self.is_closing():
+                if self._stop.wait(0.0):
                     self._close_sockets()
 
     def _close_sockets(self) -> None:
         """
         Close what is needed to accept connections, when nobody does.
         """
-        for sock in (self.socket, self._stop, self._stopped):
-            sock.close()
+        self.socket.close()
+        self._stop.close()
 
     def _accept(self) -> None:
         """
@@ -195,14 +242,16 @@ class Server:
         try:
             sock, _ = self.socket.accept()
         except OSError as exc:
-            if exc.errno in _EXHAUSTED:
-                self.logger.warning(
-                    "cannot accept connections for %.0f s: %s", _PAUSE, exc.strerror
-                )
-                wait_for(self._stopped, selectors.EVENT_READ, time.monotonic() + _PAUSE)
+            if self._shortage.is_cause_of(exc):
+                self._stop.wait(time.monotonic() + _sockets.PAUSE)
             # Otherwise, the client has gone already.
             return
+        self._shortage.is_over()
+        if self.census.is_crowded():
+            self._turn_away(sock)
+            return
         prepare_socket(sock)
+        self.census.arrive()
         with self._lock:
             opening = self._reception.open(sock, self)
             # A daemon: a handler that does not end must not keep the process.
@@ -215,10 +264,29 @@ class Server:
             except RuntimeError as exc:
                 # Out of threads.
                 self.logger.warning("cannot serve a connection: %s", exc)
+                self.census.leave(None, None)
                 sock.close()
                 return
             self._openings.add(opening)
             self._threads.add(thread)
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        """
+        Refuse a connection without waiting for its request.
+
+        Nothing may be waited for: nobody else is accepted meanwhile. With TLS, there
+        is no way to say why.
+        """
+        answer = self.turn_away()
+        with sock:
+            sock.setblocking(False)
+            if self._reception.ssl is None:
+                # A request that was not read would make the answer a reset.
+                with contextlib.suppress(OSError):
+                    sock.recv(_REQUEST_SIZE)
+                with contextlib.suppress(OSError):
+                    sock.send(answer)
+                    sock.shutdown(socket.SHUT_WR)
 
     def _serve(self, opening: ServerOpening, sock: socket.socket) -> None:
         """
@@ -250,8 +318,14 @@ class Server:
         with self._lock:
             self._openings.discard(opening)
             if connection is None:
+                self.census.leave(opening.place(), None)
                 return
             self.all_connections.add(connection)
+            self._handlers += 1
+        self.set_limits(connection._link)
+        connection._link.when_lost = functools.partial(self.count_end, connection)
+        connection._was_open = True
+        self.census.open()
         connection._opened()
         if self._close is not None:
             # The server was shut down meanwhile.
@@ -266,15 +340,23 @@ class Server:
             self._reception.handler(connection)
             code = 1000
         except Exception as exc:
-            report_handler(connection._link, connection.logger, exc)
+            if report_handler(connection._link, connection.logger, exc):
+                self.census.count("handlers_failed")
         finally:
+            with self._lock:
+                self._handlers -= 1
             connection.close(code)
             connection.logger.info("connection closed")
 
     # Closing.
 
     def shutdown(
-        self, close_connections: bool = True, code: int = 1001, reason: str = ""
+        self,
+        close_connections: bool = True,
+        code: int = 1001,
+        reason: str = "",
+        *,
+        drain: float | None = None,
     ) -> None:
         """
         Shut the server down, and wait until that is done.
@@ -285,30 +367,43 @@ class Server:
         nevertheless, since they do something else than using their connection, are
         left alone; they do not keep the process from ending.
 
-        Calling it again does nothing.
+        Calling it again does nothing, except that ``drain=0`` ends the draining.
 
         Args:
             close_connections: :obj:`False` lets handlers go on with their
                 connections until they return, however long that takes.
             code: Close code; 1012 tells clients of a restart.
             reason: Close reason.
+            drain: Seconds over which the connections are closed, evenly, so that
+                not all clients come back at once. The code is 1012 then, unless
+                another one than 1001 is given; new clients are refused with status
+                503 meanwhile, unless this is called by the thread that accepts them.
 
         Raises:
             ProtocolError: The code cannot be sent. Nothing was closed.
+            ValueError: ``drain`` is negative, or no connections are to be closed.
         """
+        code = drain_code(drain, close_connections, code)
         Close(code, reason).check()
         with self._lock:
             if self._closing:
+                if drain == 0 and self._drained is not None:
+                    self._drained.set()
                 return
             self._closing = True
+            if drain:
+                self._drained = _Flag()
+        self.logger.info("server closing")
+        if drain:
+            self._drain(code, reason, drain)
+        with self._lock:
             if close_connections:
                 self._close = code, reason
             openings = list(self._openings)
             if self._serving:
-                self._stop.send(b"\0")
+                self._stop.set()
             else:
                 self._close_sockets()
-        self.logger.info("server closing")
         for opening in openings:
             opening.shut_down()
         timeout = self._reception.close_timeout if close_connections else None
@@ -318,6 +413,25 @@ class Server:
                 connection._link.begin_close(code, reason)
         self._join(deadline)
         self.logger.info("server closed")
+
+    def _drain(self, code: int, reason: str, seconds: float) -> None:
+        """
+        Close the connections one after another.
+        """
+        flag = self._drained
+        assert flag is not None
+        connections = self.connections
+        self.logger.info(
+            "server draining %d connections over %.0f s", len(connections), seconds
+        )
+        start = time.monotonic()
+        times = spread(len(connections), seconds)
+        for at, connection in zip(times, connections, strict=True):
+            flag.wait(start + at)
+            connection._link.begin_close(code, reason)
+        with self._lock:
+            self._drained = None
+            flag.close()
 
     def _join(self, deadline: float | None) -> None:
         """
@@ -367,12 +481,10 @@ def bind_tcp(
 
 
 def bind_unix(
-    sock: socket.socket | None, path: PathLike | None = None, **kwargs: Any
+    sock: socket.socket | None, path: PathLike | None = None, backlog: int = 128
 ) -> socket.socket:
     """
     Return a listening Unix socket.
-
-    A socket that stands there already, left over from another process, is removed.
 
     Raises:
         OSError: The path cannot be bound.
@@ -384,9 +496,6 @@ def bind_unix(
         return sock
     if path is None:
         raise ValueError("missing path argument")
-    path = os.fspath(path)
-    if path[:1] not in ("\0", b"\0"):
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(os.stat(path).st_mode):
-                os.remove(path)
-    return socket.create_server(path, family=socket.AF_UNIX, **kwargs)
+    sock = _sockets.bind_unix(path)
+    sock.listen(backlog)
+    return sock

@@ -8,13 +8,16 @@ import concurrent.futures
 import contextlib
 import functools
 import inspect
+import ipaddress
 import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import adapt_handler
-from .._messages import prepare
+from .._messages import Failures, check_overflow, prepare
+from .._options import SERVE, documented
+from .._servers import ServerSide, make_limits
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
 from ..auth import BasicAuthentication, Credentials
 from ..http11 import SERVER, Request, Response
@@ -26,10 +29,10 @@ from .running import Reception, Server, bind_tcp, bind_unix
 if TYPE_CHECKING:
     import ssl as ssl_module
 
+    from .._links import PreparedMessage
     from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
-    from ..typing import DataLike, LoggerLike, Origin, PathLike, StatusLike, Subprotocol
-    from ._cellar import PreparedMessage
+    from ..typing import DataLike, LoggerLike, Origin, PathLike, Subprotocol
 
 __all__ = [
     "Server",
@@ -41,7 +44,7 @@ __all__ = [
 ]
 
 
-class ServerConnection(Connection):
+class ServerConnection(ServerSide, Connection):
     """
     The server's end of a WebSocket connection.
 
@@ -81,18 +84,9 @@ class ServerConnection(Connection):
             max_queue=max_queue,
         )
         self.server = server
-
-    def respond(self, status: StatusLike, text: str) -> Response:
-        """
-        Make a plain text response, for a ``process_request`` hook to return.
-
-        Its headers can be changed before it is returned.
-
-        Args:
-            status: HTTP status.
-            text: Body; it should end with a newline.
-        """
-        return cast("ServerProtocol", self._protocol).reject(status, text)
+        self._client_address: Any = None
+        self._place: str | None = None
+        self._was_open = False
 
     def _find_token(self, search: TokenSearch) -> str | None:
         """
@@ -106,6 +100,7 @@ class ServerConnection(Connection):
         return token
 
 
+@documented(SERVE)
 def serve(
     handler: Callable[[ServerConnection], object],
     host: str | None = None,
@@ -115,7 +110,9 @@ def serve(
     sock: socket.socket | None = None,
     ssl: ssl_module.SSLContext | None = None,
     # Handshake
-    origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
+    origins: (
+        Sequence[Origin | re.Pattern[str] | None] | Literal["same-host"] | None
+    ) = None,
     extensions: Sequence[ServerExtensionFactory] | None = None,
     subprotocols: Sequence[Subprotocol] | None = None,
     select_subprotocol: (
@@ -137,6 +134,15 @@ def serve(
     # Limits
     max_size: int | tuple[int | None, int | None] | None = 2**20,
     max_queue: int | tuple[int | None, int | None] | None = 16,
+    max_connections: int | None = None,
+    max_connections_per_address: int | None = None,
+    max_handshakes: int | None = None,
+    max_message_rate: float | tuple[float, float] | None = None,
+    max_byte_rate: float | tuple[float, float] | None = None,
+    idle_timeout: float | None = None,
+    trusted_proxies: (
+        Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network] | None
+    ) = None,
     # Others
     logger: LoggerLike | None = None,
     create_connection: Callable[..., ServerConnection] | None = None,
@@ -164,37 +170,34 @@ def serve(
         port: Port; 0 for a free one.
         sock: A listening socket, instead of ``host`` and ``port``.
         ssl: Context for TLS.
-        origins: Acceptable values of the ``Origin`` header, as protection against
-            other people's web pages (RFC 6455, 10.2): strings, patterns that have
-            to match entirely, and :obj:`None` for its absence.
+        origins: ...
         extensions: Extensions, in order of preference.
-        subprotocols: Subprotocols, in order of preference. Clients which support
-            none of them are refused.
-        select_subprotocol: Function that gets a connection and the subprotocols
-            of the client, and returns one of them or :obj:`None`; it may raise
-            :exc:`~socketeer.exceptions.NegotiationError`.
-        compression: ``"deflate"`` accepts permessage-deflate (RFC 7692);
-            :obj:`None` does not.
+        subprotocols: ...
+        select_subprotocol: ...
+        compression: ...
         process_request: Function that gets a connection and a
             :class:`~socketeer.http11.Request`. A
             :class:`~socketeer.http11.Response` from it is sent in place of a
             handshake; see :meth:`ServerConnection.respond`.
         process_response: Function that gets a connection, the request and the
             response. It may change the response or return another one.
-        server_header: ``Server`` header of responses; :obj:`None` for none.
+        server_header: ...
         open_timeout: Seconds for the opening handshake; :obj:`None` for no limit.
-        ping_interval: Seconds between pings that keep a connection alive;
-            :obj:`None` for none.
-        ping_timeout: Seconds to wait for a pong before the connection fails;
-            :obj:`None` for ever.
-        close_timeout: Seconds for the closing handshake; :obj:`None` for ever.
-        max_size: Largest message accepted, in bytes, also after decompression;
-            :obj:`None` for any. A tuple also limits frames: ``(message, frame)``.
-        max_queue: Frames that may wait to be received before reading pauses;
-            :obj:`None` for any number. A tuple also tells when it goes on:
-            ``(high, low)``.
-        logger: Logger of the server; ``socketeer.server`` by default.
-        create_connection: Class of the connections, or a function that makes them.
+        ping_interval: ...
+        ping_timeout: ...
+        close_timeout: ...
+        max_size: ...
+        max_queue: ...
+        max_connections: ...
+        max_connections_per_address: ...
+        max_handshakes: Most opening handshakes at a time. More are refused with
+            status 503 before anything is read; with TLS, without an answer.
+        max_message_rate: ...
+        max_byte_rate: ...
+        idle_timeout: ...
+        trusted_proxies: ...
+        logger: ...
+        create_connection: ...
         **kwargs: Arguments of :func:`socket.create_server`: ``family``,
             ``backlog``, ``reuse_port``, ``dualstack_ipv6``.
 
@@ -203,13 +206,22 @@ def serve(
 
     Raises:
         OSError: The address cannot be bound.
-        ValueError: The compression is not supported, or arguments contradict
-            each other.
+        ValueError: The compression is not supported, a limit makes no sense, or
+            arguments contradict each other.
         TypeError: An argument is of the wrong type.
     """
     hooks = prepare_hooks(
         Hooks(create_connection, process_request, process_response, close_timeout),
         kwargs,
+    )
+    limits = make_limits(
+        max_connections,
+        max_connections_per_address,
+        max_handshakes,
+        max_byte_rate,
+        max_message_rate,
+        idle_timeout,
+        trusted_proxies,
     )
     ssl = kwargs.pop("ssl_context", ssl)
     factory = ConnectionFactory(
@@ -239,11 +251,10 @@ def serve(
         ssl,
         factory,
         (hooks.process_request, hooks.process_response),
-        server_header,
         open_timeout,
         hooks.close_timeout,
     )
-    return Server(sock, reception, logger)
+    return Server(sock, reception, logger, server_header=server_header, limits=limits)
 
 
 def unix_serve(
@@ -308,6 +319,8 @@ def broadcast(
     *,
     raise_exceptions: bool = False,
     text: bool | None = None,
+    max_backlog: int | None = None,
+    on_overflow: str = "close",
     **kwargs: Any,
 ) -> None:
     """
@@ -315,7 +328,8 @@ def broadcast(
 
     The message is framed once and compressed once. Connections that are not OPEN
     are skipped. The slowest peer decides how long this takes; a peer that takes
-    nothing fails by its keepalive.
+    nothing fails by its keepalive. With ``max_backlog``, this waits for nobody, and
+    what may wait for a slow peer is bounded.
 
     Args:
         connections: The connections: a set, say.
@@ -324,44 +338,57 @@ def broadcast(
             been served; otherwise they are logged as warnings.
         text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
             in a binary frame.
+        max_backlog: Bytes that may wait to be written to a peer already; then nobody
+            is waited for. By default, everybody is.
+        on_overflow: What happens to a peer with a larger backlog. ``"close"``
+            closes the connection with code 1013. ``"drop"`` drops this message.
+            ``"latest"`` drops the broadcasts that wait and were not begun.
         **kwargs: Arguments of :class:`~concurrent.futures.ThreadPoolExecutor`,
-            whose threads do the sending: ``max_workers``...
+            whose threads do the sending if it is waited for: ``max_workers``...
 
     Raises:
         TypeError: The message is neither :class:`str` nor bytes-like. Nothing
             was sent.
+        ValueError: ``on_overflow`` is none of the above. Nothing was sent.
         ExceptionGroup: With ``raise_exceptions``: the message could not be
             sent to some connections. The others got it.
     """
     prepared = prepare(message, text=text)
+    check_overflow(on_overflow)
+    failures = Failures(raise_exceptions)
     receivers = [each for each in connections if each.state is OPEN]
-    send = functools.partial(_send_prepared, prepared)
-    with concurrent.futures.ThreadPoolExecutor(**kwargs) as executor:
-        outcomes = list(zip(receivers, executor.map(send, receivers), strict=True))
-    failures = []
-    for connection, exc in outcomes:
-        if exc is None:
-            continue
-        if raise_exceptions:
-            failure = RuntimeError("failed to write message")
-            failure.__cause__ = exc
-            failures.append(failure)
-        else:
-            cast("Any", connection.logger).warning(
-                "skipped broadcast: failed to write message: %s", exc
-            )
-    if failures:
-        raise ExceptionGroup("skipped broadcast", failures)
+    if max_backlog is None:
+        send = functools.partial(_send, prepared)
+        with concurrent.futures.ThreadPoolExecutor(**kwargs) as executor:
+            outcomes = list(executor.map(send, receivers))
+    else:
+        offer = functools.partial(_offer, prepared, max_backlog, on_overflow)
+        outcomes = list(map(offer, receivers))
+    for connection, exc in zip(receivers, outcomes, strict=True):
+        if exc is not None:
+            failures.add(connection.logger, exc)
+    failures.check()
 
 
-def _send_prepared(
-    prepared: PreparedMessage, connection: Connection
-) -> Exception | None:
+def _send(prepared: PreparedMessage, connection: Connection) -> Exception | None:
     """
-    Send a prepared message; return what went wrong.
+    Send a prepared message, and wait; return what went wrong.
     """
     try:
         connection._link.send_prepared(prepared)
+    except Exception as exc:
+        return exc
+    return None
+
+
+def _offer(
+    prepared: PreparedMessage, limit: int, on_overflow: str, connection: Connection
+) -> Exception | None:
+    """
+    Send a prepared message without waiting; return what went wrong.
+    """
+    try:
+        connection._link.offer(prepared, limit, on_overflow)
     except Exception as exc:
         return exc
     return None

@@ -15,20 +15,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, cast
 
-from .._connection import message_limits
-from ..protocol import CLIENT, Protocol
-from ._cellar import MaskingKeys, Session
+from .._links import BaseLink, MaskingKeys
+from ..protocol import Protocol
 from .stream import DONT_WAIT, TLS, wait_for
 from .watch import WATCH
 
 if TYPE_CHECKING:
-    from ..exceptions import ConnectionClosed
     from .link import Link
 
 __all__ = ["Writer"]
 
 
-class Writer(Session):
+class Writer(BaseLink):
     """
     A session with a socket to write to.
 
@@ -41,7 +39,6 @@ class Writer(Session):
         tls: TLS on the socket, if so.
         lock: Guards everything here.
         changed: Notified when the connection is lost.
-        lost: Whether the connection is over, and nothing will be read or written.
         receiving: Whether a thread receives.
         watched: For which events the watch looks at the socket.
     """
@@ -50,11 +47,9 @@ class Writer(Session):
         "_away",
         "_broken",
         "_eof_written",
-        "_protocol",
         "_unsent",
         "changed",
         "lock",
-        "lost",
         "receiving",
         "sock",
         "tls",
@@ -62,22 +57,14 @@ class Writer(Session):
     )
 
     def __init__(self, sock: socket.socket, protocol: Protocol) -> None:
-        Session.__init__(
-            self,
-            protocol.side is CLIENT,
-            *message_limits(protocol),
-            MaskingKeys(os.urandom),
-            time.monotonic,
-        )
+        BaseLink.__init__(self, protocol, MaskingKeys(os.urandom), time.monotonic)
         self.sock = sock
         self.tls: TLS | None = None
         # A signal handler may interrupt a thread here and use the connection.
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
-        self.lost = False
         self.receiving = False
         self.watched = 0
-        self._protocol = protocol
         # What the socket did not take, and whether it takes nothing any more.
         self._unsent: memoryview | None = None
         self._broken = False
@@ -183,7 +170,7 @@ class Writer(Session):
         """
         return self._unsent is not None and not self.lost
 
-    def backlog_size(self) -> int:
+    def unwritten_size(self) -> int:
         """
         Return how many bytes wait to be written.
         """
@@ -229,16 +216,11 @@ class Writer(Session):
         """
         if self.lost:
             return
-        self.lost = True
-        self.outbox = None
+        self.note_loss()
         self._unsent = None
         # Threads that wait for the socket notice.
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
-        for waiter, _ in (self.pings or {}).values():
-            if waiter is not None and waiter[1]:
-                waiter[0].set()
-        self.pings = None
         self.changed.notify_all()
         self.close_socket()
         self.ask_watch(False)
@@ -251,9 +233,3 @@ class Writer(Session):
         """
         if self.lost and not self._away and not self.watched:
             self.sock.close()
-
-    def closed_error(self) -> ConnectionClosed:
-        """
-        Return the exception that tells how the connection ended.
-        """
-        return self._protocol.close_exc

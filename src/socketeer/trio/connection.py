@@ -14,11 +14,12 @@ import trio
 
 from .._attributes import Attributes
 from .._connection import configure_session, equip_session
-from .._messages import FragmentEncoder, control_payload, prepare
+from .._links import MaskingKeys
+from .._messages import control_payload
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..frames import CloseCode
 from ..protocol import CONNECTING, OPEN, Protocol
-from ._cellar import MaskingKeys
+from ..utils import encode_text, encoder
 from .link import Link
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from ..typing import BytesLike, Data, DataLike
 
-__all__ = ["Connection", "broadcast"]
+__all__ = ["Connection"]
 
 _incremental_decoder = codecs.getincrementaldecoder("utf-8")
 
@@ -428,10 +429,10 @@ async def _send_fragments(
     if isinstance(message, Mapping):
         raise TypeError("data is a dict-like object")
     if isinstance(message, Iterable):
-        encoder = FragmentEncoder("iterable")
+        source = "iterable"
         items = _iterate(message)
     elif isinstance(message, AsyncIterable):
-        encoder = FragmentEncoder("async iterable")
+        source = "async iterable"
         items = aiter(message)
     else:
         raise TypeError("data must be str, bytes, iterable, or async iterable")
@@ -441,15 +442,19 @@ async def _send_fragments(
             # A generator must not be left before its end.
             stack.push_async_callback(aclose)
         try:
-            fragment = encoder.encode(await anext(items))
+            first = await anext(items)
         except StopAsyncIteration:
             return
-        opcode = 1 if (encoder.is_text if text is None else text) else 2
+        encode = encoder(first, f"{source} must contain bytes or str")
+        opcode = 1 if (encode is encode_text if text is None else text) else 2
         await link.wait_until_sendable()
         with link.fragments():
-            await link.send_one(opcode, fragment, False, compress)
+            await link.send_one(opcode, encode(first), False, compress)
+            problem = f"{source} must contain uniform types"
             async for item in items:
-                await link.send_one(0, encoder.encode(item), False, compress)
+                if encoder(item, problem) is not encode:
+                    raise TypeError(problem)
+                await link.send_one(0, encode(item), False, compress)
             await link.send_one(0, b"", True, compress)
 
 
@@ -459,69 +464,3 @@ async def _iterate(items: Iterable[object]) -> AsyncIterator[object]:
     """
     for item in items:
         yield item
-
-
-async def broadcast(
-    connections: Iterable[Connection],
-    message: Data | BytesLike,
-    *,
-    raise_exceptions: bool = False,
-    text: bool | None = None,
-) -> None:
-    """
-    Send a message to many connections; wait until all of them have it.
-
-    The message is framed once and compressed once. Connections that are not OPEN
-    are skipped.
-
-    The slowest peer decides how long this takes: put a limit on it with
-    :func:`trio.move_on_after`. If canceled, each connection has got the message
-    entirely or not at all, and remains usable.
-
-    Args:
-        connections: The connections: a set, say.
-        message: The message: :class:`str` for text, bytes-like for binary.
-        raise_exceptions: Whether to raise failures, when all connections have
-            been served; otherwise they are logged as warnings.
-        text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
-            in a binary frame.
-
-    Raises:
-        TypeError: The message is neither :class:`str` nor bytes-like. Nothing
-            was sent.
-        ExceptionGroup: With ``raise_exceptions``: the message could not be
-            sent to some connections. The others got it.
-    """
-    prepared = prepare(message, text=text)
-    failures: list[Exception] = []
-
-    async def wait_for(connection: Connection, is_sent: bool) -> None:
-        try:
-            if is_sent:
-                await connection._link.drain()
-            else:
-                await connection._link.send_prepared(prepared)
-        except Exception as exc:
-            if raise_exceptions:
-                failure = RuntimeError("failed to write message")
-                failure.__cause__ = exc
-                failures.append(failure)
-            else:
-                connection.logger.warning(
-                    "skipped broadcast: failed to write message: %s", exc
-                )
-
-    await trio.lowlevel.checkpoint()
-    async with trio.open_nursery() as nursery:
-        for connection in connections:
-            link = connection._link
-            if link.state != OPEN:
-                continue
-            if link.fragmenting:
-                nursery.start_soon(wait_for, connection, False)
-                continue
-            link.add_prepared(prepared)
-            if link.congested:
-                nursery.start_soon(wait_for, connection, True)
-    if failures:
-        raise ExceptionGroup("skipped broadcast", failures)

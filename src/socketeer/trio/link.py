@@ -17,7 +17,7 @@ from .pump import Pump
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ._cellar import Fragment, MaskingKeys, PreparedMessage
+    from .._links import Fragment, MaskingKeys, PreparedMessage
 
 __all__ = ["Link"]
 
@@ -58,17 +58,7 @@ class Link(Pump):
         """
         if self._receiving or self._streaming:
             raise _concurrent("recv")
-        return await self._receive(functools.partial(self._take_decoded, decode))
-
-    def _take_decoded(self, decode: bool | None) -> object:
-        """
-        Take a message; one that cannot be decoded fails the connection.
-        """
-        try:
-            return self.take_message(decode)
-        except UnicodeDecodeError as exc:
-            self.fail_with(exc, 1007, "invalid UTF-8")
-            return None
+        return await self._receive(functools.partial(self.take_decoded, decode))
 
     async def receive_fragment(self, going_on: bool) -> Fragment:
         """
@@ -153,6 +143,7 @@ class Link(Pump):
         """
         if self.state != OPEN or self.fragmenting:
             await self.wait_until_sendable()
+        self.send_postponed(True)
         self.send_message(opcode, payload, compress)
         self.push()
         await self.drain()
@@ -175,6 +166,7 @@ class Link(Pump):
         """
         Keep other messages out while a fragmented one is being sent.
         """
+        self.send_postponed(True)
         self.fragmenting = True
         try:
             yield
@@ -187,6 +179,8 @@ class Link(Pump):
         finally:
             self.fragmenting = False
             self._fragments_over.unpark_all()
+            self.send_postponed()
+            self.settle()
 
     async def send_prepared(self, prepared: PreparedMessage) -> None:
         """
@@ -194,21 +188,10 @@ class Link(Pump):
         """
         if self.state != OPEN or self.fragmenting:
             await self.wait_until_sendable()
+        self.send_postponed(True)
         self.add_prepared(prepared)
-        await self.drain()
-
-    def add_prepared(self, prepared: PreparedMessage) -> None:
-        """
-        Send a message that goes to many connections, without waiting.
-        """
-        frame = self.shared_frame(prepared)
-        if frame is None:
-            self.send_message(prepared.opcode, prepared.payload, True)
-        else:
-            self.add_raw(frame)
-            if self.trace is not None:
-                self.trace(">", 0x80 | prepared.opcode, prepared.payload)
         self.push()
+        await self.drain()
 
 
 def _concurrent(method: str) -> ConcurrencyError:

@@ -46,6 +46,9 @@ class ServerOpening:
 
     Args:
         reception: Makes the connection; has the hooks.
+
+    Attributes:
+        is_answered: Whether a client that gets no connection was told so.
     """
 
     def __init__(self, reception: Reception) -> None:
@@ -54,6 +57,8 @@ class ServerOpening:
         self._connection: ServerConnection | None = None
         # The scope of the handshake until the answer.
         self._scope = trio.CancelScope()
+        self._is_shut = False
+        self.is_answered = False
 
     async def run(self, stream: trio.abc.Stream) -> ServerConnection | None:
         """
@@ -77,14 +82,27 @@ class ServerOpening:
             made = self._reception.factory.make((server.nursery, stream), (server,))
             self._connection = made[0]
             response = await self._respond(*made)
-        # Otherwise, TLS took too long.
-        return None if made is None else await self._answer(*made, response)
+        if made is None:
+            # TLS took too long.
+            if not self._is_shut:
+                self._reception.server.census.count("handshakes_timed_out")
+            return None
+        return await self._answer(*made, response)
+
+    def count_end(self) -> None:
+        """
+        Count a client that is gone without a connection.
+        """
+        connection = self._connection
+        place = None if connection is None else connection._place
+        self._reception.server.census.leave(place, None)
 
     def shut_down(self) -> None:
         """
         Take in that the server is closing.
         """
         if self._connection is None or self._connection.request is None:
+            self._is_shut = True
             self._scope.cancel()
 
     async def _respond(
@@ -93,17 +111,24 @@ class ServerOpening:
         """
         Read the request and ask the hooks for a response.
         """
-        reception = self._reception
         request = await _read_request(connection, protocol)
         if request is None:
             # The protocol has an answer to what is not a request.
             return None
+        server = self._reception.server
+        refusal = server.locate(connection, protocol, request)
+        if refusal is not None:
+            return refusal
         try:
             response = await self._ask("process_request", connection, request)
             if response is None:
                 response = protocol.accept(request)
-            if reception.server_header is not None:
-                response.headers["Server"] = reception.server_header
+                if response.status_code == 101:
+                    refusal = server.admit(connection, protocol)
+                    if refusal is not None:
+                        return refusal
+            if server.server_header is not None:
+                response.headers["Server"] = server.server_header
             connection.response = response
             other = await self._ask("process_response", connection, request, response)
         except _HookFailed as exc:
@@ -139,15 +164,16 @@ class ServerOpening:
         """
         Write the response, unless the protocol has done so.
         """
-        closing = self._reception.server.closing
+        server = self._reception.server
         if self._scope.cancelled_caught:
             # shut_down() does not disturb who has sent a request.
-            if closing and connection.request is None:
+            if server.closing and connection.request is None:
                 response = closing_response(protocol)
             else:
+                server.census.count("handshakes_timed_out")
                 response = late_response(protocol, connection.request is not None)
         if response is not None:
-            if closing and response.status_code == 101:
+            if server.closing and response.status_code == 101:
                 response = closing_response(protocol)
             connection.response = response
             protocol.send_response(response)
@@ -155,8 +181,10 @@ class ServerOpening:
         if protocol.state is OPEN:
             # Nothing may wait here, so that nothing can be canceled between the
             # handshake and the rest: the response is the first thing to write.
-            connection._opened(data)
+            server.open(connection, data)
             return connection
+        self.is_answered = True
+        server.census.count("rejected" if data else "handshakes_broken")
         with trio.move_on_after(_patience(connection)):
             # The client has some time to read this and to half-close, too.
             if data:

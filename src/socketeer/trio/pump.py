@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .._connection import message_limits
-from ..protocol import CLIENT, CLOSED, CONNECTING, OPEN, Protocol
-from ._cellar import Session
+from .._links import BaseLink
+from ..protocol import CLOSED, CONNECTING, OPEN, Protocol
 
 if TYPE_CHECKING:
-    from ..exceptions import ConnectionClosed
-    from ._cellar import MaskingKeys
+    from .._links import MaskingKeys
 
 __all__ = ["Pump", "end_stream", "end_tls"]
 
@@ -44,7 +42,7 @@ _LAST_WORDS = 0.1
 _GRACE = 1.0
 
 
-class Pump(Session):
+class Pump(BaseLink):
     """
     A session with a stream, and the tasks that wait for it.
 
@@ -54,9 +52,7 @@ class Pump(Session):
         masking_keys: Where masking keys and ping payloads come from.
 
     Attributes:
-        lost: Whether the stream is closed.
-        closed: Set when it is.
-        fragmenting: Whether a fragmented message is being sent.
+        closed: Set when the stream is closed.
     """
 
     __slots__ = (
@@ -65,7 +61,6 @@ class Pump(Session):
         "_fragments_over",
         "_held_until",
         "_life",
-        "_protocol",
         "_reading",
         "_resumed",
         "_room",
@@ -73,8 +68,6 @@ class Pump(Session):
         "_work",
         "_writing",
         "closed",
-        "fragmenting",
-        "lost",
         "stream",
     )
 
@@ -84,18 +77,9 @@ class Pump(Session):
         protocol: Protocol,
         masking_keys: MaskingKeys,
     ) -> None:
-        Session.__init__(
-            self,
-            protocol.side is CLIENT,
-            *message_limits(protocol),
-            masking_keys,
-            trio.current_time,
-        )
+        BaseLink.__init__(self, protocol, masking_keys, trio.current_time)
         self.stream = stream
-        self._protocol = protocol
-        self.lost = False
         self.closed = trio.Event()
-        self.fragmenting = False
         # Where tasks wait: for a message, to send while the peer is slow, for
         # the end of a fragmented message, to read on, for something to write.
         self._arrivals = trio.lowlevel.ParkingLot()
@@ -208,16 +192,11 @@ class Pump(Session):
         """
         if self.lost:
             return
-        self.lost = True
         self.receive_eof()
-        self.outbox = None
+        self.note_loss()
+        self._being_written = 0
         for lot in (self._arrivals, self._room, self._fragments_over):
             lot.unpark_all()
-        if self.pings is not None:
-            for waiter, _ in self.pings.values():
-                if waiter is not None and waiter[1]:
-                    waiter[0].set()
-            self.pings = None
         self.closed.set()
 
     # Reading.
@@ -320,19 +299,11 @@ class Pump(Session):
         """
         Have the outbox written.
         """
-        if self.backlog_size() > _WRITE_HIGH:
+        if self.unwritten_size() > _WRITE_HIGH:
             self.congested = True
         self._work.unpark()
 
-    def add_raw(self, data: bytes) -> None:
-        """
-        Put something into the outbox as it is.
-        """
-        if self.outbox is None:
-            self.outbox = self.new_outbox()
-        self.outbox.add(data)
-
-    def backlog_size(self) -> int:
+    def unwritten_size(self) -> int:
         """
         Return how many bytes wait to be written.
         """
@@ -371,7 +342,7 @@ class Pump(Session):
         """
         Let senders go on: the peer has caught up.
         """
-        if self.congested and self.backlog_size() <= _WRITE_LOW:
+        if self.congested and self.unwritten_size() <= _WRITE_LOW:
             self.settle_pong()
             self._room.unpark_all()
 
@@ -411,19 +382,6 @@ class Pump(Session):
         """
         if self.state == OPEN:
             self.begin_close(1011, "")
-
-    def closed_error(self) -> ConnectionClosed:
-        """
-        Return the exception that tells how the connection ended.
-        """
-        return self._protocol.close_exc
-
-    def pong_received(self, waiter: Any, latency: float) -> None:
-        """
-        Tell the caller of ``ping()`` that its pong has come.
-        """
-        event, _ = waiter
-        event.set()
 
 
 async def end_stream(stream: trio.abc.Stream) -> None:

@@ -4,22 +4,19 @@ WebSocket servers on trio that choose a handler by the path.
 
 from __future__ import annotations
 
-import inspect
 import ssl as ssl_module
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
-from ..http11 import Request, Response
-from ..routing import BaseRouter, make_router
+from ..routing import BaseRouter, after_coroutine, make_router, routing_hook
 from .server import Server, ServerConnection, serve, unix_serve
 
 if TYPE_CHECKING:
     from werkzeug.routing import Map
 
     from ..typing import PathLike
-    from .opening import Hook
 
 __all__ = ["Router", "route", "unix_route"]
 
@@ -131,28 +128,9 @@ def _prepare(
     router = make_router(
         create_router or Router, url_map, server_name, secure=ssl is not None
     )
-    hook = arguments.pop("process_request", None)
     return {
         "handler": router.handler,
         "ssl": None if ssl is True else ssl,
-        "process_request": (
-            router.route_request if hook is None else _after(hook, router.route_request)
-        ),
+        "process_request": routing_hook(router, arguments, after_coroutine),
         **arguments,
     }
-
-
-def _after(hook: Hook, then: Callable[..., Response | None]) -> Hook:
-    """
-    Return a hook that asks a user's hook before routing.
-    """
-
-    async def process_request(
-        connection: ServerConnection, request: Request
-    ) -> Response | None:
-        response = hook(connection, request)
-        if inspect.isawaitable(response):
-            response = await response
-        return response or then(connection, request)
-
-    return process_request

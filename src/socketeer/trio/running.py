@@ -5,18 +5,24 @@ A server that runs: its connections, its handlers, and its end.
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import trio
 
+from .. import _sockets
 from .._connection import report_handler
+from .._servers import BaseServer, drain_code
+from .._sockets import Shortage
 from ..frames import Close
+from ..http11 import SERVER
+from ..limits import spread
 from ..protocol import OPEN
 from ..utils import get_socket_name
+from .watching import watch_loop
 
 if TYPE_CHECKING:
+    from ..limits import Limits
     from ..typing import LoggerLike
     from .opening import ServerOpening
     from .server import ServerConnection
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Server"]
 
 
-class Server(trio.abc.AsyncResource):
+class Server(BaseServer["ServerConnection"], trio.abc.AsyncResource):
     """
     A WebSocket server: what :func:`serve` gives to :meth:`trio.Nursery.start`.
 
@@ -38,6 +44,8 @@ class Server(trio.abc.AsyncResource):
         listeners: What accepts connections.
         handler: Called with the stream of each one, in a task of its own.
         logger: Logger of the server; ``socketeer.server`` by default.
+        server_header: Value of the ``Server`` header.
+        limits: What the server allows, see :func:`serve`.
 
     Attributes:
         listeners: What accepts connections.
@@ -47,6 +55,8 @@ class Server(trio.abc.AsyncResource):
         closing: Whether :meth:`aclose` was called.
         nursery: Where the tasks of the connections run.
         logger: Logger of the server.
+        limits: What the server allows.
+        census: Counts connections.
     """
 
     nursery: trio.Nursery
@@ -56,31 +66,51 @@ class Server(trio.abc.AsyncResource):
         listeners: Sequence[trio.abc.Listener[Any]],
         handler: Callable[[trio.abc.Stream], Awaitable[object]],
         logger: LoggerLike | None = None,
+        *,
+        server_header: str | None = SERVER,
+        limits: Limits | None = None,
     ) -> None:
+        super().__init__(limits, server_header, logger)
         self.listeners = list(listeners)
         self.handler = handler
-        self.logger: LoggerLike = logger or logging.getLogger("socketeer.server")
-        self.all_connections: set[ServerConnection] = set()
         self.openings: set[ServerOpening] = set()
         self.closing = False
         # The scopes of listening, and of everything.
         self._listening = trio.CancelScope()
         self._life = trio.CancelScope()
         self._closed = trio.Event()
+        # Draining is to be over; there while that goes on.
+        self._drained: trio.Event | None = None
         self._serving = False
+        self._handlers = 0
 
-    @property
-    def connections(self) -> set[ServerConnection]:
+    def statistics(self) -> dict[str, int]:
         """
-        The connections that are OPEN.
+        Return counters and gauges, for monitoring.
 
-        A new set each time: iterate over it while connections come and go.
+        Gauges tell how many there are now: ``connections`` that are open,
+        ``handshakes`` in progress, ``handlers`` that have not returned, and
+        ``addresses`` with a connection if ``max_connections_per_address`` is set. All
+        others only ever grow; the documentation of endings lists them.
+
+        It is cheap, and a new dictionary each time.
         """
-        return {
-            connection
-            for connection in self.all_connections
-            if connection.state is OPEN
-        }
+        return {**self.census.statistics(), "handlers": self._handlers}
+
+    def open(self, connection: ServerConnection, response: bytes) -> None:
+        """
+        Take in that an opening handshake has succeeded.
+
+        Args:
+            connection: The connection.
+            response: What is still to be written of the handshake.
+        """
+        link = connection._link
+        self.set_limits(link)
+        link.when_lost = functools.partial(self.count_end, connection)
+        connection._was_open = True
+        self.census.open()
+        connection._opened(response)
 
     # Serving.
 
@@ -119,20 +149,42 @@ class Server(trio.abc.AsyncResource):
         Accept connections until canceled.
         """
         async with trio.open_nursery() as nursery:
-            await nursery.start(
-                functools.partial(
-                    trio.serve_listeners,
-                    self.handler,
-                    self.listeners,
-                    handler_nursery=self.nursery,
-                )
-            )
+            for each in self.listeners:
+                nursery.start_soon(self._accept, each)
+            nursery.start_soon(watch_loop, self.logger, self.census)
             for listener in self.listeners:
                 if isinstance(listener, trio.SocketListener):
                     self.logger.info(
                         "server listening on %s", get_socket_name(listener.socket)
                     )
             task_status.started(self)
+
+    async def _accept(self, listener: trio.abc.Listener[Any]) -> None:
+        """
+        Accept connections of one listener.
+        """
+        count = functools.partial(self.census.count, "accept_pauses")
+        shortage = Shortage(self.logger, count)
+        async with listener:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as exc:
+                    if not shortage.is_cause_of(exc):
+                        raise
+                    await trio.sleep(_sockets.PAUSE)
+                else:
+                    shortage.is_over()
+                    self.nursery.start_soon(self._serve, stream)
+
+    async def _serve(self, stream: trio.abc.Stream) -> None:
+        """
+        Serve a client from the first byte to the last.
+        """
+        try:
+            await self.handler(stream)
+        finally:
+            await trio.aclose_forcefully(stream)
 
     async def run_handler(
         self,
@@ -143,6 +195,7 @@ class Server(trio.abc.AsyncResource):
         Run the handler of a connection that is OPEN; close it afterwards.
         """
         self.all_connections.add(connection)
+        self._handlers += 1
         # Canceled, and so is the server: it is going away.
         code = 1001
         try:
@@ -150,25 +203,38 @@ class Server(trio.abc.AsyncResource):
             code = 1000
         except Exception as exc:
             code = 1011
-            report_handler(connection._link, connection.logger, exc)
+            self._report(connection, exc)
         except BaseExceptionGroup as group:
             # Of the handler's own nursery: not all of it is for those above.
             failures, others = group.split(Exception)
             if failures is not None:
-                report_handler(connection._link, connection.logger, failures)
+                self._report(connection, failures)
             assert others is not None, "a group of exceptions is one itself"
             raise others from None
         finally:
+            self._handlers -= 1
             try:
                 await connection.aclose(code)
             finally:
                 self.all_connections.discard(connection)
                 connection.logger.info("connection closed")
 
+    def _report(self, connection: ServerConnection, exc: BaseException) -> None:
+        """
+        Log why a handler ended.
+        """
+        if report_handler(connection._link, connection.logger, exc):
+            self.census.count("handlers_failed")
+
     # Closing.
 
     async def aclose(
-        self, close_connections: bool = True, code: int = 1001, reason: str = ""
+        self,
+        close_connections: bool = True,
+        code: int = 1001,
+        reason: str = "",
+        *,
+        drain: float | None = None,
     ) -> None:
         """
         Close the server, and wait until it is closed.
@@ -185,14 +251,40 @@ class Server(trio.abc.AsyncResource):
                 connections until they return.
             code: Close code; 1012 tells clients of a restart.
             reason: Close reason.
+            drain: Seconds over which the connections are closed, evenly, so that
+                not all clients come back at once. The code is 1012 then, unless
+                another one than 1001 is given; new clients are refused with status
+                503 meanwhile, on a socket that still listens. Calling this again
+                with 0 ends the draining.
 
         Raises:
             ProtocolError: The code cannot be sent. Nothing was closed.
+            ValueError: ``drain`` is negative, or no connections are to be closed.
         """
+        code = drain_code(drain, close_connections, code)
         Close(code, reason).check()
+        if self._drained is not None and drain == 0:
+            self._drained.set()
+        try:
+            if self._drained is None:
+                await self._close(close_connections, code, reason, drain or 0.0)
+            await self._closed.wait()
+        except BaseException:
+            self._life.cancel()
+            raise
+        self.logger.info("server closed")
+
+    async def _close(
+        self, close_connections: bool, code: int, reason: str, drain: float
+    ) -> None:
+        """
+        Stop listening, and close connections.
+        """
         if not self.closing:
             self.closing = True
             self.logger.info("server closing")
+        if drain:
+            await self._drain(code, reason, drain)
         self._listening.cancel()
         for opening in self.openings:
             opening.shut_down()
@@ -201,10 +293,22 @@ class Server(trio.abc.AsyncResource):
                 connection._link.begin_close(code, reason)
         if not self._serving:
             await self._stop_listening()
-            return
-        try:
-            await self._closed.wait()
-        except BaseException:
-            self._life.cancel()
-            raise
-        self.logger.info("server closed")
+            self._closed.set()
+
+    async def _drain(self, code: int, reason: str, seconds: float) -> None:
+        """
+        Close the connections one after another.
+        """
+        drained = self._drained = trio.Event()
+        connections = self.connections
+        self.logger.info(
+            "server draining %d connections over %.0f s", len(connections), seconds
+        )
+        start = trio.current_time()
+        times = spread(len(connections), seconds)
+        for at, connection in zip(times, connections, strict=True):
+            with trio.move_on_at(start + at):
+                await drained.wait()
+            if connection._link.state == OPEN:
+                connection._link.begin_close(code, reason)
+        self._drained = None

@@ -4,26 +4,31 @@ WebSocket servers on trio.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import trio
 
 from .._authentication import basic_auth
 from .._connection import watermarks
+from .._options import SERVE, documented
+from .._servers import ServerSide, make_limits
 from .._serving import ConnectionFactory, prepare_protocol
 from .._sockets import bind_unix
 from ..http11 import SERVER, Request, Response
 from ..server import ServerProtocol
-from .connection import Connection, broadcast
+from .broadcasting import broadcast
+from .connection import Connection
 from .running import Server
 from .serving import Reception
 
 if TYPE_CHECKING:
+    from ..auth import TokenSearch
     from ..extensions import ServerExtensionFactory
-    from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
+    from ..typing import LoggerLike, Origin, PathLike, Subprotocol
 
 __all__ = [
     "Server",
@@ -38,7 +43,7 @@ __all__ = [
 _BACKLOG = 128
 
 
-class ServerConnection(Connection):
+class ServerConnection(ServerSide, Connection):
     """
     The server's end of a WebSocket connection.
 
@@ -78,20 +83,24 @@ class ServerConnection(Connection):
             max_queue=max_queue,
         )
         self.server: Server = server
+        self._client_address: Any = None
+        self._place: str | None = None
+        self._was_open = False
 
-    def respond(self, status: StatusLike, text: str) -> Response:
+    async def _find_token(self, search: TokenSearch) -> str | None:
         """
-        Make a plain text response, for a ``process_request`` hook to return.
-
-        Its headers can be changed before it is returned.
-
-        Args:
-            status: HTTP status.
-            text: Body; it should end with a newline.
+        Find a bearer token, as :func:`~socketeer.auth.bearer_token` says.
         """
-        return cast("ServerProtocol", self.protocol).reject(status, text)
+        assert self.request is not None
+        token = search.in_request(self.request, cast("ServerProtocol", self.protocol))
+        if token is None and search.waits(self.state):
+            assert search.timeout is not None
+            with trio.move_on_after(search.timeout):
+                return search.in_message(await self.recv())
+        return token
 
 
+@documented(SERVE)
 async def serve(
     handler: Callable[[ServerConnection], Awaitable[object]],
     port: int | None = None,
@@ -102,7 +111,9 @@ async def serve(
     listeners: Sequence[trio.abc.Listener[Any]] | None = None,
     ssl: ssl_module.SSLContext | None = None,
     # Handshake
-    origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
+    origins: (
+        Sequence[Origin | re.Pattern[str] | None] | Literal["same-host"] | None
+    ) = None,
     extensions: Sequence[ServerExtensionFactory] | None = None,
     subprotocols: Sequence[Subprotocol] | None = None,
     select_subprotocol: (
@@ -132,6 +143,15 @@ async def serve(
     # Limits
     max_size: int | tuple[int | None, int | None] | None = 2**20,
     max_queue: int | tuple[int | None, int | None] | None = 16,
+    max_connections: int | None = None,
+    max_connections_per_address: int | None = None,
+    max_handshakes: int | None = None,
+    max_message_rate: float | tuple[float, float] | None = None,
+    max_byte_rate: float | tuple[float, float] | None = None,
+    idle_timeout: float | None = None,
+    trusted_proxies: (
+        Iterable[str | ipaddress.IPv4Network | ipaddress.IPv6Network] | None
+    ) = None,
     # Others
     logger: LoggerLike | None = None,
     create_connection: Callable[..., ServerConnection] | None = None,
@@ -165,17 +185,11 @@ async def serve(
         listeners: Listeners of yours, in place of ``port``, ``host`` and
             ``backlog``; they belong to the server from now on.
         ssl: TLS context.
-        origins: Acceptable values of the ``Origin`` header, as protection against
-            other people's web pages (RFC 6455, 10.2): strings, patterns that have
-            to match entirely, and :obj:`None` for its absence.
+        origins: ...
         extensions: Extensions, in order of preference.
-        subprotocols: Subprotocols, in order of preference. Clients which support
-            none of them are refused.
-        select_subprotocol: Function that gets a connection and the subprotocols
-            of the client, and returns one of them or :obj:`None`; it may raise
-            :exc:`~socketeer.exceptions.NegotiationError`.
-        compression: ``"deflate"`` accepts permessage-deflate (RFC 7692);
-            :obj:`None` does not.
+        subprotocols: ...
+        select_subprotocol: ...
+        compression: ...
         process_request: Function or coroutine function that gets a connection and
             a :class:`~socketeer.http11.Request`. A
             :class:`~socketeer.http11.Response` from it is sent in place of a
@@ -183,21 +197,24 @@ async def serve(
         process_response: Function or coroutine function that gets a connection,
             the request and the response. It may change the response or return
             another one.
-        server_header: ``Server`` header of responses; :obj:`None` for none.
+        server_header: ...
         open_timeout: Seconds for the opening handshake and that of TLS;
             :obj:`None` for no limit.
-        ping_interval: Seconds between pings that keep a connection alive;
-            :obj:`None` for none.
-        ping_timeout: Seconds to wait for a pong before the connection fails;
-            :obj:`None` for ever.
-        close_timeout: Seconds for the closing handshake; :obj:`None` for ever.
-        max_size: Largest message accepted, in bytes, also after decompression;
-            :obj:`None` for any. A tuple also limits frames: ``(message, frame)``.
-        max_queue: Frames that may wait to be received before reading pauses;
-            :obj:`None` for any number. A tuple also tells when it goes on:
-            ``(high, low)``.
-        logger: Logger of the server; ``socketeer.server`` by default.
-        create_connection: Class of the connections, or a function that makes them.
+        ping_interval: ...
+        ping_timeout: ...
+        close_timeout: ...
+        max_size: ...
+        max_queue: ...
+        max_connections: ...
+        max_connections_per_address: ...
+        max_handshakes: Most opening handshakes at a time. More are refused with
+            status 503 before a request; with TLS, without an answer.
+        max_message_rate: ...
+        max_byte_rate: ...
+        idle_timeout: ...
+        trusted_proxies: ...
+        logger: ...
+        create_connection: ...
         task_status: For :meth:`trio.Nursery.start`, which returns the server.
 
     Raises:
@@ -209,6 +226,15 @@ async def serve(
     if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
         raise TypeError("ssl argument must be an SSLContext or None")
     watermarks(max_queue)
+    limits = make_limits(
+        max_connections,
+        max_connections_per_address,
+        max_handshakes,
+        max_byte_rate,
+        max_message_rate,
+        idle_timeout,
+        trusted_proxies,
+    )
     factory = ConnectionFactory(
         create_connection or ServerConnection,
         prepare_protocol(
@@ -241,10 +267,11 @@ async def serve(
         factory,
         process_request,
         process_response,
-        server_header,
         open_timeout,
     )
-    server = reception.server = Server(listeners, reception, logger)
+    server = reception.server = Server(
+        listeners, reception, logger, server_header=server_header, limits=limits
+    )
     await server.serve_forever(task_status)
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Reception"]
 
+# Seconds for which the request is waited for of a client that is turned away.
+_MOMENT = 0.05
+
 
 @dataclasses.dataclass
 class Reception:
@@ -32,7 +35,6 @@ class Reception:
         factory: Makes connections.
         process_request: Hook, see :func:`serve`.
         process_response: Hook, see :func:`serve`.
-        server_header: Value of the ``Server`` header.
         open_timeout: Seconds for the opening handshake, or :obj:`None`.
         server: The server on whose behalf this happens.
     """
@@ -42,7 +44,6 @@ class Reception:
     factory: ConnectionFactory
     process_request: Hook | None
     process_response: Hook | None
-    server_header: str | None
     open_timeout: float | None
     server: Server = dataclasses.field(init=False)
 
@@ -50,6 +51,10 @@ class Reception:
         """
         Serve the client at the other end of a stream.
         """
+        if self.server.census.is_crowded():
+            await self._turn_away(stream)
+            return
+        self.server.census.arrive()
         if self.ssl is not None:
             stream = trio.SSLStream(
                 stream, self.ssl, server_side=True, https_compatible=True
@@ -57,6 +62,27 @@ class Reception:
         connection = await self._open(stream)
         if connection is not None:
             await self.server.run_handler(self.handler, connection)
+
+    async def _turn_away(self, stream: trio.abc.Stream) -> None:
+        """
+        Refuse a connection without waiting for its request.
+
+        Next to nothing is waited for: it is such waits that there are too many of.
+        With TLS, there is no way to say why.
+        """
+        answer = self.server.turn_away()
+        if self.ssl is None:
+            with trio.move_on_after(_MOMENT):
+                try:
+                    # A request that was not read would make the answer a reset.
+                    await stream.receive_some()
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    return
+            with trio.move_on_after(_MOMENT):
+                try:
+                    await stream.send_all(answer)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    return
 
     async def _open(self, stream: trio.abc.Stream) -> ServerConnection | None:
         """
@@ -70,12 +96,14 @@ class Reception:
             connection = await opening.run(stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             # The client is gone, or its TLS and ours do not match.
-            pass
+            if not opening.is_answered:
+                server.census.count("handshakes_broken")
         except Exception:
             server.logger.exception("opening handshake failed")
         finally:
             server.openings.discard(opening)
             if connection is None:
+                opening.count_end()
                 with trio.CancelScope(shield=True):
                     await trio.aclose_forcefully(stream)
         return connection

@@ -1,0 +1,159 @@
+"""
+What the options of ``serve()`` and ``connect()`` mean that all rooms have.
+
+Each text stands once. The rooms' docstrings name the options, in the order of the
+signature, and :func:`documented` puts the texts in.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+__all__ = ["CONNECT", "SERVE", "documented"]
+
+T = TypeVar("T")
+
+# An option whose text is to be put in: "        origins: ...".
+_OPTION = re.compile(r"^( *)(\w+): \.\.\.$", re.MULTILINE)
+
+_WIDTH = 88
+
+
+def documented(texts: Mapping[str, str]) -> Callable[[T], T]:
+    """
+    Return a decorator that puts texts of options into a docstring.
+
+    Args:
+        texts: By the names of options.
+    """
+
+    def put_in(match: re.Match[str]) -> str:
+        indent, name = match.groups()
+        return textwrap.fill(
+            f"{name}: {texts[name]}",
+            _WIDTH,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+    def document(thing: T) -> T:
+        # There is none with python -OO.
+        if thing.__doc__ is not None:
+            thing.__doc__ = _OPTION.sub(put_in, thing.__doc__)
+        return thing
+
+    return document
+
+
+_BOTH = {
+    "ping_timeout": (
+        "Seconds to wait for a pong before the connection fails; :obj:`None` for ever."
+    ),
+    "close_timeout": ("Seconds for the closing handshake; :obj:`None` for ever."),
+    "max_size": (
+        "Largest message accepted, in bytes, also after decompression; "
+        ":obj:`None` for any. A tuple also limits frames: ``(message, frame)``."
+    ),
+    "max_queue": (
+        "Frames that may wait to be received before reading pauses; :obj:`None` "
+        "for any number. A tuple also tells when it goes on: ``(high, low)``."
+    ),
+}
+
+SERVE = {
+    **_BOTH,
+    "origins": (
+        "Acceptable values of the ``Origin`` header, as protection against "
+        "other people's web pages (RFC 6455, 10.2): strings, patterns that have "
+        'to match entirely, and :obj:`None` for its absence. ``"same-host"`` '
+        "stands for pages from the host and port that the request goes to."
+    ),
+    "subprotocols": (
+        "Subprotocols, in order of preference. Clients which support none of "
+        "them are refused."
+    ),
+    "select_subprotocol": (
+        "Function that gets a connection and the subprotocols of the client, "
+        "and returns one of them or :obj:`None`; it may raise "
+        ":exc:`~socketeer.exceptions.NegotiationError`."
+    ),
+    "compression": (
+        '``"deflate"`` accepts permessage-deflate (RFC 7692); :obj:`None` does not.'
+    ),
+    "server_header": ("``Server`` header of responses; :obj:`None` for none."),
+    "ping_interval": (
+        "Seconds between pings that keep a connection alive; :obj:`None` for none."
+    ),
+    "max_connections": (
+        "Most connections at a time. More are refused with status 503 and "
+        "``Retry-After``."
+    ),
+    "max_connections_per_address": (
+        "Most connections at a time from one address, or from one /64 network "
+        "of IPv6. More are refused with status 429."
+    ),
+    "max_message_rate": (
+        "Messages that a client may send in a second, on average, and ten times "
+        "as many at once; a fragment counts as a message. A tuple tells how "
+        "many at once: ``(rate, burst)``. Beyond, the connection is closed with "
+        "code 1008."
+    ),
+    "max_byte_rate": (
+        "The same for bytes, as they arrive. A burst should have room for a "
+        "message of ``max_size``."
+    ),
+    "idle_timeout": (
+        "Seconds without a message from the client after which the connection "
+        "is closed with code 1001. Pings and pongs do not count."
+    ),
+    "trusted_proxies": (
+        "Networks, or addresses, of the proxies in front of the server; "
+        '``"unix"`` for those that connect by a Unix socket. From them, '
+        "``remote_address`` is what ``Forwarded`` or ``X-Forwarded-For`` tells."
+    ),
+    "logger": ("Logger of the server; ``socketeer.server`` by default."),
+    "create_connection": ("Class of the connections, or a function that makes them."),
+}
+"""Options of ``serve()``."""
+
+CONNECT = {
+    **_BOTH,
+    "uri": (
+        "``ws://`` or ``wss://`` URI of the server. A user name and a password "
+        "in it are sent for HTTP Basic Authentication."
+    ),
+    "compression": (
+        '``"deflate"`` offers permessage-deflate (RFC 7692); :obj:`None` does not.'
+    ),
+    "additional_headers": ("Headers of the request, after all others."),
+    "user_agent_header": ("``User-Agent`` header; :obj:`None` for none."),
+    "proxy": (
+        "URL of a proxy: ``http://``, ``https://``, or, with ``python-socks``, "
+        "``socks5h://``, ``socks5://``, ``socks4a://`` or ``socks4://``. "
+        ":obj:`True` uses the settings of the environment and of the operating "
+        "system; :obj:`None` connects directly."
+    ),
+    "process_exception": (
+        "When connecting again and again, called with the exception of an "
+        "attempt that failed. Returns :obj:`None` to try again, or the "
+        "exception to raise. By default, "
+        ":func:`~socketeer.client.process_exception`."
+    ),
+    "open_timeout": ("Seconds for all of connecting; :obj:`None` for no limit."),
+    "ping_interval": (
+        "Seconds between pings that keep the connection alive; :obj:`None` for none."
+    ),
+    "reconnect_delays": (
+        "When connecting again and again, returns the seconds to wait, one "
+        "after the other; if they run out, the last exception is raised. By "
+        "default, :func:`~socketeer.client.backoff`."
+    ),
+    "logger": ("Logger of the client; ``socketeer.client`` by default."),
+    "create_connection": ("Class of the connection, or a function that makes it."),
+}
+"""Options of ``connect()``."""

@@ -1,0 +1,265 @@
+"""
+What servers of all rooms know of their clients: who may come in, and how many did.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from ._opening import unusable_response
+from .exceptions import InvalidHeader
+from .frames import CloseCode
+from .limits import Census, Limits, Meter, address_key, retry_after
+from .protocol import OPEN
+from .server import ServerProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._core.limited import LimitedSession
+    from .forwarded import Network, TrustedProxies
+    from .http11 import Request, Response
+    from .limits import Rate
+    from .typing import LoggerLike, StatusLike
+
+__all__ = ["BaseServer", "ServerSide", "drain_code", "make_limits"]
+
+C = TypeVar("C", bound="ServerSide")
+
+
+def make_limits(
+    max_connections: int | None,
+    max_connections_per_address: int | None,
+    max_handshakes: int | None,
+    max_byte_rate: Rate | None,
+    max_message_rate: Rate | None,
+    idle_timeout: float | None,
+    trusted_proxies: Iterable[str | Network] | None,
+) -> Limits:
+    """
+    Return what a server allows: see ``serve()``.
+
+    Raises:
+        ValueError: A limit makes no sense.
+        TypeError: A limit is of the wrong type.
+    """
+    return Limits(
+        max_connections,
+        max_connections_per_address,
+        max_handshakes,
+        max_byte_rate,
+        max_message_rate,
+        idle_timeout,
+        None if trusted_proxies is None else _trust(trusted_proxies),
+    )
+
+
+def _trust(proxies: Iterable[str | Network]) -> TrustedProxies:
+    """
+    Return the proxies whose word is taken.
+    """
+    # It takes as long to import as a server, and few are behind a proxy.
+    from .forwarded import TrustedProxies  # noqa: PLC0415
+
+    return TrustedProxies(proxies)
+
+
+def drain_code(drain: float | None, close_connections: bool, code: int) -> int:
+    """
+    Return the close code of a server that closes.
+
+    Args:
+        drain: Seconds over which connections are closed, if so.
+        close_connections: Whether connections are closed at all.
+        code: The code that was asked for.
+
+    Raises:
+        ValueError: These do not go together.
+    """
+    if drain is None:
+        return code
+    if not 0 <= drain < math.inf:
+        raise ValueError(f"drain must be positive or zero, got {drain!r}")
+    if not close_connections:
+        raise ValueError("drain has a meaning only with close_connections")
+    return CloseCode.SERVICE_RESTART if code == CloseCode.GOING_AWAY else code
+
+
+class BaseServer(Generic[C]):
+    """
+    A server's connections and limits.
+
+    Args:
+        limits: What the server allows.
+        server_header: Value of the ``Server`` header of responses.
+        logger: Logger of the server; ``socketeer.server`` by default.
+
+    Attributes:
+        all_connections: Connections in any state whose handler has not returned.
+        limits: What the server allows.
+        census: Counts connections.
+        server_header: Value of the ``Server`` header of responses.
+        logger: Logger of the server.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None,
+        server_header: str | None,
+        logger: LoggerLike | None,
+    ) -> None:
+        self.all_connections: set[C] = set()
+        self.limits = limits or Limits()
+        self.census = Census(self.limits)
+        self.server_header = server_header
+        self.logger: LoggerLike = logger or logging.getLogger("socketeer.server")
+
+    @property
+    def connections(self) -> set[C]:
+        """
+        The connections that are OPEN.
+
+        A new set each time: iterate over it while connections come and go.
+        """
+        return {
+            connection
+            for connection in self.all_connections
+            if cast("Any", connection).state is OPEN
+        }
+
+    def turn_away(self) -> bytes:
+        """
+        Count a connection that is refused at once; return what to tell it.
+        """
+        self.census.turn_away()
+        response = ServerProtocol().reject(503, "Too many connections.\n")
+        response.headers["Retry-After"] = retry_after()
+        if self.server_header is not None:
+            response.headers["Server"] = self.server_header
+        self.logger.info("connection rejected (503 Service Unavailable)")
+        return response.serialize()
+
+    def locate(
+        self, connection: C, protocol: ServerProtocol, request: Request
+    ) -> Response | None:
+        """
+        Find out where a client is.
+
+        Returns:
+            The answer, if proxies that are trusted contradict each other.
+        """
+        proxies = self.limits.trusted_proxies
+        if proxies is None:
+            return None
+        try:
+            client = proxies.find_client(_host(connection), request.headers)
+        except InvalidHeader as exc:
+            return unusable_response(protocol, exc)
+        if client is not None:
+            # As for sockets: IPv6 has a flow and a scope, too.
+            rest = (0, 0) if ":" in client.host else ()
+            connection._client_address = (*client, *rest)
+        return None
+
+    def admit(self, connection: C, protocol: ServerProtocol) -> Response | None:
+        """
+        Find a place for a connection whose request is acceptable.
+
+        Returns:
+            The answer, if there is none.
+        """
+        key = ""
+        if self.limits.max_connections_per_address is not None:
+            key = address_key(_host(connection))
+        limit = self.census.admit(key)
+        if not limit:
+            connection._place = key
+            return None
+        if limit == "max_connections":
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+        else:
+            status = HTTPStatus.TOO_MANY_REQUESTS
+        response = protocol.reject(status, "Too many connections.\n")
+        response.headers["Retry-After"] = retry_after()
+        return response
+
+    def set_limits(self, session: LimitedSession) -> None:
+        """
+        Limit what the peer of an open connection may do.
+        """
+        limits = self.limits
+        if limits.is_metered:
+            session.meter = Meter(limits, session.clock())
+        if limits.idle_timeout is not None:
+            session.idle_timeout = limits.idle_timeout
+
+    def count_end(self, connection: C) -> None:
+        """
+        Count a connection that is gone, or that was not opened.
+        """
+        code = (
+            _first_close_code(cast("Any", connection)._link)
+            if connection._was_open
+            else None
+        )
+        self.census.leave(connection._place, code)
+
+
+def _host(connection: ServerSide) -> str | None:
+    """
+    Return the address that a connection is counted under.
+    """
+    address = connection.remote_address
+    return str(address[0]) if isinstance(address, tuple) else None
+
+
+def _first_close_code(session: LimitedSession) -> int:
+    """
+    Return the code of the close frame that came first, or 1006 if there was none.
+    """
+    first = session.close_rcvd if session.close_rcvd_then_sent else session.close_sent
+    first = first or session.close_rcvd
+    return 1006 if first is None else int(first.code)
+
+
+class ServerSide:
+    """
+    What the server's end of a connection has besides, in all rooms.
+    """
+
+    __slots__ = ()
+
+    # What trusted proxies tell; None if the peer is the client.
+    _client_address: Any
+    # How the server counts this connection, once it was admitted.
+    _place: str | None
+    _was_open: bool
+
+    def respond(self, status: StatusLike, text: str) -> Response:
+        """
+        Make a plain text response, for a ``process_request`` hook to return.
+
+        Its headers can be changed before it is returned.
+
+        Args:
+            status: HTTP status.
+            text: Body; it should end with a newline.
+        """
+        protocol: ServerProtocol = cast("Any", self).protocol
+        return protocol.reject(status, text)
+
+    @property
+    def remote_address(self) -> Any:
+        """
+        Address of the client: ``(host, port)`` for IPv4.
+
+        Behind ``trusted_proxies``, that is what they tell, with port 0 if they do not
+        tell the port. Otherwise it is that of the peer, as of
+        :meth:`socket.socket.getpeername`; :obj:`None` if there is no connection.
+        """
+        if self._client_address is not None:
+            return self._client_address
+        return cast("Any", super()).remote_address

@@ -1,0 +1,77 @@
+"""
+Docstrings whose texts on options stand in one place.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from socketeer._options import CONNECT, SERVE, documented
+from socketeer.asyncio import client as asyncio_client
+from socketeer.asyncio import server as asyncio_server
+from socketeer.sync import client as sync_client
+from socketeer.sync import server as sync_server
+from socketeer.trio import client as trio_client
+from socketeer.trio import server as trio_server
+
+
+def test_texts_are_put_in_and_wrapped():
+    """
+    With the indentation of the option, which is none of the compiler's business.
+    """
+
+    @documented({"size": "How large it is. " * 6, "name": "What it is."})
+    def function(size, name, other):
+        """
+        Do something.
+
+        Args:
+            size: ...
+            name: ...
+            other: Something else...
+        """
+
+    assert [
+        "Do something.",
+        "",
+        "Args:",
+        "    size: How large it is. How large it is. How large it is. How large it is.",
+        "        How large it is. How large it is.",
+        "    name: What it is.",
+        "    other: Something else...",
+    ] == inspect.getdoc(function).split("\n")
+
+
+def test_there_may_be_no_docstrings():
+    """
+    As with ``python -OO``.
+    """
+
+    @documented({})
+    def function():
+        pass
+
+    assert function.__doc__ is None
+
+
+@pytest.mark.parametrize(
+    ("documentation", "texts"),
+    [
+        (asyncio_server.serve.__doc__, SERVE),
+        (sync_server.serve.__doc__, SERVE),
+        (trio_server.serve.__doc__, SERVE),
+        (asyncio_client.connect.__doc__, CONNECT),
+        (sync_client.reconnect.__doc__, CONNECT),
+        (trio_client.connect.__doc__, CONNECT),
+    ],
+)
+def test_every_room_documents_all_options(documentation, texts):
+    """
+    No text is without a use, and none is left out.
+    """
+    words = " ".join(documentation.split())
+
+    assert [] == [name for name, text in texts.items() if text not in words]
+    assert ": ..." not in documentation
