@@ -123,7 +123,7 @@ MAY_IMPORT_LATE: set[tuple[str, str]] = {
     # Takes longer than all of Socketeer, and servers never need it.
     ("proxy", "urllib.request"),
     # Take longer than most of our modules, and most servers never need them.
-    ("asyncio.server", "forwarded"),
+    ("_servers", "forwarded"),
     ("auth", "json"),
     ("headers", "ipaddress"),
     ("limits", "ipaddress"),

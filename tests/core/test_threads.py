@@ -111,7 +111,7 @@ class Blocking:
         """
         payload = self.session.send_ping(None, None)
         self.flush()
-        while payload in self.session.pings:
+        while payload in (self.session.pings or ()):
             self.read()
         return self.session.latency
 
