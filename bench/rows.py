@@ -306,8 +306,8 @@ HUBS = (
         Kind.LATENCY,
         (hub(HUB), *THROUGH_REDIS),
         (
-            Target(HUB_REDIS, 0.7, "broadcaster", at_least=False),
-            Target(HUB_REDIS, 0.2, "channels_redis", at_least=False),
+            Target(HUB_REDIS, 1, "broadcaster", at_least=False),
+            Target(HUB_REDIS, 0.5, "channels_redis", at_least=False),
         ),
         connections=100,
         load=SMALL,
