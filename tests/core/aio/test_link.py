@@ -65,6 +65,38 @@ async def test_an_urgent_message_does_not_wait_for_patient_ones(core, ends):
     assert [["patient", "urgent"]] * 2 == [parse(w) for w in ends.wire.written]
 
 
+async def test_a_patient_message_keeps_its_place(core, ends):
+    """
+    What follows it in the same turn leaves behind it, and in the same write.
+    """
+    prepared = core.prepared.PreparedMessage(1, b"patient", True)
+
+    ends.link.send_prepared(prepared, -1, "close")
+    assert len(prepared.plain_frame()) == ends.link.backlog_size()
+    await ends.connected.send("next")
+    await asyncio.sleep(0)
+    ends.link.send_prepared(prepared, -1, "close")
+    ends.link.begin_close(1000, "")
+    await asyncio.sleep(0)
+
+    shared, close = b"\x81\x07patient", b"\x88\x02\x03\xe8"
+    assert [shared + b"\x81\x04next", shared + close] == ends.wire.written
+    assert 0 == ends.link.backlog_size()
+
+
+async def test_a_patient_message_that_came_too_late(core, ends):
+    """
+    When the connection is lost before the turn ends, nothing is written.
+    """
+    prepared = core.prepared.PreparedMessage(1, b"patient", True)
+    ends.link.send_prepared(prepared, -1, "close")
+    ends.link.lost_connection(None)
+    await asyncio.sleep(0)
+
+    assert [] == ends.wire.written
+    assert 0 == ends.link.backlog_size()
+
+
 async def test_patience_has_an_end(core, ends):
     """
     What was collected is written before there is too much of it.

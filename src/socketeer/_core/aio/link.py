@@ -84,6 +84,7 @@ class Link(Member):
         "_deadline",
         "_drainers",
         "_eof_written",
+        "_held",
         "_postponed",
         "_reading_paused",
         "_wrote_in",
@@ -139,6 +140,8 @@ class Link(Member):
         self._eof_written = False
         self._postponed: list[PreparedMessage] | None = None
         self._reading_paused = False
+        # A frame shared with others that waits for the end of the turn, alone.
+        self._held: bytes | None = None
         # The turn in which this link wrote last.
         self._wrote_in = 0
 
@@ -275,6 +278,7 @@ class Link(Member):
             self.failure = exc
         self.receive_eof()
         self.outbox = None
+        self._held = None
         self._postponed = None
         if self._deadline is not None:
             self._deadline.member = None
@@ -317,7 +321,12 @@ class Link(Member):
     # Output.
 
     def new_outbox(self) -> Outbox:
-        return self.turn.take_outbox()
+        outbox = self.turn.take_outbox()
+        if self._held is not None:
+            # No longer alone: it leaves with what follows.
+            outbox.add(self._held)
+            self._held = None
+        return outbox
 
     def push(self) -> None:
         """
@@ -330,15 +339,18 @@ class Link(Member):
             or self._wrote_in == turn.number
             or (turn.gathering and (self.dirty or corked is self))
         ) and (self.outbox is None or self.outbox.size < _FULL):
-            if not self.dirty:
-                self.dirty = True
-                turn.mark(self)
+            self._collect()
             return
         self._wrote_in = turn.number
         turn.touch()
         self.flush()
 
     def flush(self) -> None:
+        held = self._held
+        if held is not None:
+            self._held = None
+            if self.wire is not None:
+                self.wire.write_shared(held)
         outbox = self.outbox
         if outbox is not None:
             self.outbox = None
@@ -354,7 +366,7 @@ class Link(Member):
         Write bytes of the opening handshake.
         """
         if self.outbox is None:
-            self.outbox = self.turn.take_outbox()
+            self.outbox = self.new_outbox()
         self.outbox.add(data)
         self.flush()
 
@@ -402,6 +414,8 @@ class Link(Member):
             size = self.wire.backlog()
         if self.outbox is not None:
             size += self.outbox.size
+        elif self._held is not None:
+            size += len(self._held)
         return size
 
     def send_prepared(
@@ -439,20 +453,31 @@ class Link(Member):
         frame = self.shared_frame(prepared)
         if frame is None:
             self.send_message(prepared.opcode, prepared.payload, True)
-        elif len(frame) > _COPIED or self.wire.backlog():
-            self.flush()
-            self.wire.write_shared(frame)
         else:
+            if self.trace is not None:
+                self.trace(">", 0x80 | prepared.opcode, prepared.payload)
+            if len(frame) > _COPIED or self.wire.backlog():
+                self.flush()
+                self.wire.write_shared(frame)
+                return
+            if prepared.patient and self.outbox is None and self._held is None:
+                # Maybe the only one in this turn, which needs no outbox then.
+                self._held = frame
+                self._collect()
+                return
             if self.outbox is None:
-                self.outbox = self.turn.take_outbox()
+                self.outbox = self.new_outbox()
             self.outbox.add(frame)
-        if frame is not None and self.trace is not None:
-            self.trace(">", 0x80 | prepared.opcode, prepared.payload)
-        if self.outbox is None:
-            return
-        if not prepared.patient or self.outbox.size >= _FULL:
+        if prepared.patient and self.outbox is not None and self.outbox.size < _FULL:
+            self._collect()
+        elif self.outbox is not None:
             self.push()
-        elif not self.dirty:
+
+    def _collect(self) -> None:
+        """
+        Write at the end of the turn.
+        """
+        if not self.dirty:
             self.dirty = True
             self.turn.mark(self)
 

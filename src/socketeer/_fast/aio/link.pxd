@@ -33,6 +33,7 @@ cdef class Link(Member):
     cdef bint _eof_written
     cdef list _postponed
     cdef bint _reading_paused
+    cdef bytes _held
     cdef long long _wrote_in
 
     cpdef open(self)
@@ -49,10 +50,11 @@ cdef class Link(Member):
     @cython.locals(waiter=Waiter)
     cdef _end_waits(self)
 
+    @cython.locals(outbox=Outbox)
     cpdef Outbox new_outbox(self)
     @cython.locals(turn=Turn, corked=Member)
     cpdef push(self)
-    @cython.locals(outbox=Outbox)
+    @cython.locals(outbox=Outbox, held=bytes)
     cpdef flush(self)
     cpdef write_raw(self, bytes data)
     cpdef pause_writing(self)
@@ -69,6 +71,7 @@ cdef class Link(Member):
     ) except -1
     @cython.locals(frame=bytes)
     cdef _add_prepared(self, PreparedMessage prepared)
+    cdef _collect(self)
     cdef bint _overflows(self, Py_ssize_t max_backlog, str on_overflow) except -1
     cdef Py_ssize_t _postponed_size(self) except -1
     cpdef end_fragments(self)
