@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 import types
 
 import pytest
@@ -108,3 +110,32 @@ def test_all_public_names_can_be_imported():
     """
     assert set(socketeer.__all__) <= set(dir(socketeer))
     assert all(getattr(socketeer, name) is not None for name in socketeer.__all__)
+
+
+# What takes long to import, and most servers never need.
+SELDOM = {
+    "email.utils",
+    "ipaddress",
+    "json",
+    "socketeer.client",
+    "socketeer.forwarded",
+    "urllib.parse",
+    "uuid",
+}
+
+
+def test_servers_import_no_more_than_they_need():
+    """
+    What few of them need comes when it is needed.
+    """
+    program = (
+        "import asyncio, ssl, sys; before = set(sys.modules); "
+        "import socketeer.asyncio.server; print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    imported = set(done.stdout.split())
+
+    assert "socketeer.asyncio.server" in imported
+    assert not imported & SELDOM

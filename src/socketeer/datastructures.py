@@ -45,14 +45,14 @@ _FREQUENT = (
     "X-Forwarded-Proto",
     "X-Real-IP",
 )
-_CODES = dict(
+_CODES: dict[str, str] = dict(
     zip(
         _FREQUENT,
         (chr(code) for code in range(1, 32) if chr(code) not in "\t\n\r"),
         strict=False,
     )
 )
-_WORDS = {code: word for word, code in _CODES.items()}
+_WORDS: dict[str, str] = {code: word for word, code in _CODES.items()}
 
 
 class MultipleValuesError(LookupError):
