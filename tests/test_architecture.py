@@ -17,7 +17,8 @@ FAST = PACKAGE / "_fast"
 
 # What the repository consists of; the rest is made by tools.
 TREES = ("docs", "news", "src", "tests", "tools", ".ci", ".github", "bench")
-MADE = {".venv", "__pycache__", "_build", "node_modules"}
+# In a worktree, .git is a file.
+MADE = {".git", ".venv", "__pycache__", "_build", "node_modules"}
 BINARY = {".png", ".pyd", ".so", ".svg"}
 
 
