@@ -258,6 +258,24 @@ async def test_handshakes_that_time_out(real_clock, server_ssl_context):
         assert {"accepted": 1, "handshakes_timed_out": 1} == counted(server)
 
 
+async def test_a_hook_that_closes_the_connection(real_clock, caplog):
+    """
+    There is no answer; it counts as a handshake that broke.
+    """
+
+    async def process_request(connection, request):
+        await connection.aclose()
+
+    async with serving_tcp(process_request=process_request) as server:
+        async with raw_client(server, opens=False) as client:
+            await client.send(f"{REQUEST}\r\n".encode())
+            assert b"" == await client.read_rest()
+        await emptied(server)
+
+        assert {"accepted": 1, "handshakes_broken": 1} == counted(server)
+        assert [] == caplog.messages
+
+
 # Rates and silence.
 
 
