@@ -104,6 +104,10 @@ class ServerOpening:
         connection._link.tls = self._stream.tls
         try:
             response = self._respond(connection)
+            if connection._link.lost:
+                # A hook has closed it.
+                self._count("broken")
+                return None
             if response is not None:
                 connection.response = response
                 protocol.send_response(response)

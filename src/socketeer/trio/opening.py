@@ -165,6 +165,10 @@ class ServerOpening:
         Write the response, unless the protocol has done so.
         """
         server = self._reception.server
+        if connection._link.lost:
+            # A hook has closed it.
+            server.census.count("handshakes_broken")
+            return None
         if self._scope.cancelled_caught:
             # shut_down() does not disturb who has sent a request.
             if server.closing and connection.request is None:

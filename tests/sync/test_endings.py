@@ -1,0 +1,121 @@
+"""
+Unusual ends of connections on threads: during the handshake, in TLS, and by nobody.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+
+import pytest
+
+from tests.sync.harness import (
+    TIMEOUT,
+    connecting,
+    eventually,
+    mute_server,
+    pair,
+    serving,
+)
+from tests.under_test import lib
+
+pytestmark = pytest.mark.ours
+
+
+def test_a_hook_that_closes_the_connection():
+    """
+    There is no answer; it counts as a handshake that broke.
+    """
+
+    def process_request(connection, request):
+        connection.close()
+
+    with serving(process_request=process_request) as server:
+        with pytest.raises(lib.InvalidMessage):
+            connecting(server)
+        eventually(lambda: server.statistics()["handshakes_broken"])
+
+        assert 0 == server.statistics()["rejected"]
+
+
+def test_a_hook_that_returns_while_the_server_shuts_down():
+    """
+    The connection opens, and is closed as all others.
+    """
+    asked, go_on = threading.Event(), threading.Event()
+    codes = []
+
+    def process_response(connection, request, response):
+        asked.set()
+        go_on.wait(TIMEOUT)
+
+    def connect():
+        client = connecting(server)
+        client.wait_closed(TIMEOUT)
+        codes.append(client.close_code)
+
+    with serving(process_response=process_response) as server:
+        connects = threading.Thread(target=connect)
+        connects.start()
+        assert asked.wait(TIMEOUT)
+        closing = threading.Thread(target=server.shutdown)
+        closing.start()
+        eventually(server.is_closing)
+        go_on.set()
+        closing.join(TIMEOUT)
+        connects.join(TIMEOUT)
+
+    assert [1001] == codes
+
+
+def test_garbage_inside_of_tls(server_ssl_context, client_ssl_context):
+    """
+    The connection fails, and the cause tells why.
+    """
+    options = {"ssl": server_ssl_context}
+    with pair(options, secure=True, ssl=client_ssl_context) as (client, connection):
+        client.socket.send(b"this is no record of TLS")
+        assert connection.wait_closed(TIMEOUT)
+
+        assert 1006 == connection.close_code
+        assert "SSLError" in [
+            kind.__name__ for kind in type(connection.connection_exc).__mro__
+        ]
+
+
+def test_a_close_frame_that_nobody_looks_at():
+    """
+    It is answered all the same, though not at once: who received may come back.
+    """
+    with mute_server() as (client, sock):
+        sock.sendall(bytes.fromhex("8102 6869 8802 03e8"))
+        assert "hi" == client.recv(TIMEOUT)
+        eventually(lambda: client.state is not lib.State.OPEN)
+        head, size = sock.recv(2)
+
+        assert (0x88, 0x82) == (head, size)
+
+
+def test_a_reset_while_a_thread_receives():
+    """
+    It is the cause of the error.
+    """
+    failures = []
+
+    def receive(client):
+        try:
+            client.recv()
+        except lib.ConnectionClosedError as exc:
+            failures.append(exc)
+
+    with mute_server() as (client, sock):
+        receiving = threading.Thread(target=receive, args=[client])
+        receiving.start()
+        eventually(lambda: client._link.receiving)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+        receiving.join(TIMEOUT)
+
+    [failure] = failures
+    assert isinstance(failure.__cause__, ConnectionResetError)
