@@ -169,13 +169,7 @@ class Link(Member):
             self.hold_close = True
             self.receive_data(bytearray(data), len(data))
             self.settle()
-            self.turn.loop.call_soon(self._begin)
-
-    def _begin(self) -> None:
-        """
-        Take the loop's call: whoever receives has begun to.
-        """
-        self.after_input()
+            self.turn.loop.call_soon(self.after_input)
 
     # Input.
 
@@ -196,7 +190,7 @@ class Link(Member):
                 if self.hold_close:
                     self.release_close()
             else:
-                self.turn.loop.call_soon(self._release_soon)
+                self.turn.loop.call_soon(self.release_close)
         elif self.hold_close:
             self.release_close()
         self.settle()
@@ -218,12 +212,6 @@ class Link(Member):
             turn.uncork()
         return True
 
-    def _release_soon(self) -> None:
-        """
-        Take the loop's call: the receiver had its turn.
-        """
-        self.release_close()
-
     def release_close(self) -> None:
         """
         Let a close frame take effect which waited for the receiver's turn.
@@ -233,7 +221,7 @@ class Link(Member):
         if self.yielded and self.has_items() and self.state == _OPEN:
             # Fairness interrupted the receiver: it goes on in the next turn.
             self.yielded = False
-            self.turn.loop.call_soon(self._release_soon)
+            self.turn.loop.call_soon(self.release_close)
             return
         self.hold_close = False
         if not self.halted and self.kept_size():
