@@ -93,14 +93,31 @@ class WatchedRedis:
         Lose the master.
         """
         master, replica = self._pair
+        async with asyncio.timeout(60):
+            while not self._is_whole(master):
+                await asyncio.sleep(0.1)
         master.kill()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while b"role:master" not in replica.say(b"INFO replication"):
                 await asyncio.sleep(0.1)
         master._options = ("--replicaof", f"127.0.0.1 {replica.port}")
         await asyncio.to_thread(master.start)
         self._pair = [replica, master]
         return "failover"
+
+    def _is_whole(self, master):
+        """
+        Tell whether the replica has what the master has, and the sentinel knows: or it
+        would not make it the master.
+        """
+        address = self._sentinel.say(b"SENTINEL GET-MASTER-ADDR-BY-NAME us")
+        replicas = self._sentinel.say(b"SENTINEL REPLICAS us")
+        return (
+            f"\r\n{master.port}\r\n".encode() in address
+            and b"state=online" in master.say(b"INFO replication")
+            and b"master-link-status\r\n$2\r\nok\r\n" in replicas
+            and not any(flag in replicas for flag in (b"s_down", b"disconnected"))
+        )
 
     def close(self):
         for server in (*self._pair, self._sentinel):
