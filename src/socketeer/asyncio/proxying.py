@@ -76,6 +76,7 @@ class Way:
             ssl.SSLError: A TLS handshake failed.
             TimeoutError: A TLS handshake took too long.
         """
+        tunnel: asyncio.Transport | None = None
         peername: Any = None
         if self.proxy is None:
             sock = await open_socket(self.address)
@@ -84,10 +85,17 @@ class Way:
         elif self.proxy_tls is None:
             sock = await self._through_http(self._request(self.proxy))
         else:
-            sock, peername = await self._through_https(
+            sock, tunnel = await self._through_https(
                 self._request(self.proxy), self.proxy_tls
             )
-        await attach(connection, sock, self.tls, peername)
+            peername = tunnel.get_extra_info("peername")
+        try:
+            await attach(connection, sock, self.tls, peername)
+        except BaseException:
+            # Nobody is left to wait for a graceful end of the proxy's TLS.
+            if tunnel is not None:
+                tunnel.abort()
+            raise
 
     def _request(self, proxy: Proxy) -> ConnectRequest:
         """
@@ -133,10 +141,10 @@ class Way:
 
     async def _through_https(
         self, request: ConnectRequest, tls: TLS
-    ) -> tuple[socket.socket, Any]:
+    ) -> tuple[socket.socket, asyncio.Transport]:
         """
         Return a socket that leads to the server through an HTTP proxy with TLS, and
-        the address of the proxy.
+        the transport to the proxy.
         """
         loop = asyncio.get_running_loop()
         sock = await open_socket(self.address)
@@ -152,7 +160,7 @@ class Way:
             raise
         try:
             await tunnel.through
-            return await _pass_on(transport), transport.get_extra_info("peername")
+            return await _pass_on(transport), transport
         except BaseException:
             if not transport.is_closing():
                 transport.abort()
