@@ -149,13 +149,15 @@ class Churn:
             ssl=self.context,
             server_hostname="localhost" if self.context else None,
         )
-        writer.write(cut)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(random.random() * 4):
-                await reader.read(1000)
-        if random.random() < 0.5:
-            writer.transport.abort()
-        writer.close()
+        try:
+            writer.write(cut)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(random.random() * 4):
+                    await reader.read(1000)
+            if random.random() < 0.5:
+                writer.transport.abort()
+        finally:
+            writer.close()
         with contextlib.suppress(OSError, ssl.SSLError):
             await writer.wait_closed()
         await self.pause()
