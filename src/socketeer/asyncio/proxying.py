@@ -76,7 +76,6 @@ class Way:
             ssl.SSLError: A TLS handshake failed.
             TimeoutError: A TLS handshake took too long.
         """
-        tunnel: asyncio.Transport | None = None
         peername: Any = None
         if self.proxy is None:
             sock = await open_socket(self.address)
@@ -85,17 +84,10 @@ class Way:
         elif self.proxy_tls is None:
             sock = await self._through_http(self._request(self.proxy))
         else:
-            sock, tunnel = await self._through_https(
+            sock, peername = await self._through_https(
                 self._request(self.proxy), self.proxy_tls
             )
-            peername = tunnel.get_extra_info("peername")
-        try:
-            await attach(connection, sock, self.tls, peername)
-        except BaseException:
-            # Nobody is left to wait for a graceful end of the proxy's TLS.
-            if tunnel is not None:
-                tunnel.abort()
-            raise
+        await attach(connection, sock, self.tls, peername)
 
     def _request(self, proxy: Proxy) -> ConnectRequest:
         """
@@ -141,10 +133,10 @@ class Way:
 
     async def _through_https(
         self, request: ConnectRequest, tls: TLS
-    ) -> tuple[socket.socket, asyncio.Transport]:
+    ) -> tuple[socket.socket, Any]:
         """
         Return a socket that leads to the server through an HTTP proxy with TLS, and
-        the transport to the proxy.
+        the address of the proxy.
         """
         loop = asyncio.get_running_loop()
         sock = await open_socket(self.address)
@@ -160,7 +152,7 @@ class Way:
             raise
         try:
             await tunnel.through
-            return await _pass_on(transport), transport
+            return await _pass_on(transport), transport.get_extra_info("peername")
         except BaseException:
             if not transport.is_closing():
                 transport.abort()
