@@ -187,6 +187,9 @@ class Turn:
         budget: What is left for the running task.
         finished: A future that is done: tells a task to go on.
         gathering: Whether tasks are woken when all connections have been read from.
+        quick: Turns are gathered if they take less than that each, in seconds.
+        patience: For how long what was answered in gathered turns may wait for others,
+            in seconds.
         in_callback: Whether the loop has called us, so that no task is running unless
             somebody is corked.
         stops_at_errors: Whether the loop stops watching a socket that has an error,
@@ -215,6 +218,8 @@ class Turn:
         "in_callback",
         "loop",
         "number",
+        "patience",
+        "quick",
         "stops_at_errors",
     )
 
@@ -233,6 +238,8 @@ class Turn:
         self._spare_count = 0
         self._ends_soon = False
         self.gathering = False
+        self.quick = _QUICK
+        self.patience = _PATIENCE
         self.in_callback = False
         self._postponed: list[Member] = []
         # Turns since the loop looked whether to gather them.
@@ -365,7 +372,7 @@ class Turn:
         if self._dirty:
             time = now()
             if self._write_at == _NEVER:
-                self._write_at = time + _PATIENCE
+                self._write_at = time + self.patience
                 self.touch()
             elif time >= self._write_at:
                 # Those who take their time to answer do not wait for each other.
@@ -384,7 +391,7 @@ class Turn:
         Gather turns if an iteration of the loop had many, and short ones.
         """
         spent = now() - self._counted_from
-        self.gathering = self._turns >= _CROWD and spent < self._turns * _QUICK
+        self.gathering = self._turns >= _CROWD and spent < self._turns * self.quick
         self._turns = 0
         self._sample = _LATER
 

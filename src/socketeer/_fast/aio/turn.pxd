@@ -51,6 +51,8 @@ cdef class Turn:
     cdef public Py_ssize_t budget
     cdef readonly object finished
     cdef readonly bint gathering
+    cdef public double quick
+    cdef public double patience
     cdef public bint in_callback
     cdef readonly bint stops_at_errors
     cdef list _dirty
