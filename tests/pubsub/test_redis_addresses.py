@@ -154,13 +154,34 @@ async def test_a_cluster_of_three(redis_server):
 
 def publish_all(url):
     """
-    Publish on each topic.
+    Publish on each topic; return the publisher, which is closed.
     """
     topics = Topics()
     topics.topic("kept*", history=5)
     with SyncPublisher(url, topics=topics) as publisher:
         for topic in TOPICS:
             publisher.publish(topic, f"{topic} sync")
+    return publisher
+
+
+async def test_a_closed_publisher_leaves_no_connection_to_a_cluster(redis_server):
+    """
+    Also while it is kept for later.
+    """
+    async with cluster_of(redis_server, 1) as (node,):
+
+        def clients():
+            return node.say(b"CLIENT LIST").count(b"addr=127.0.0.1")
+
+        before = clients()
+        url = f"redis+cluster://127.0.0.1:{node.port}"
+        publisher = await asyncio.to_thread(publish_all, url)
+        await until(lambda: clients() == before)
+
+        await asyncio.to_thread(publisher.publish, TOPICS[0], "again")
+        assert clients() > before
+        publisher.close()
+        await until(lambda: clients() == before)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Publishing by way of Redis, without asyncio.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -35,13 +36,14 @@ class SyncRedis:
 
     def __init__(self, url: str, prefix: str, timeout: float) -> None:
         self._names = Names(prefix)
-        self._client = client_for(url, timeout)
+        self._client, self._ends = client_for(url, timeout)
 
     def close(self) -> None:
         """
         Disconnect.
         """
-        self._client.close()
+        for end in self._ends:
+            end()
 
     def publish(
         self, channel: str, packet: Packet, retention: Retention | None, key: str | None
@@ -65,9 +67,9 @@ class SyncRedis:
         return Position.parse(answer.decode()) if retention is not None else None
 
 
-def client_for(url: str, timeout: float) -> Any:
+def client_for(url: str, timeout: float) -> tuple[Any, list[Callable[[], None]]]:
     """
-    Return a client for an address.
+    Return a client for an address, and what to call to disconnect it.
 
     Raises:
         ValueError: It cannot be understood.
@@ -78,9 +80,13 @@ def client_for(url: str, timeout: float) -> Any:
         sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  # redis-py's
             address.sentinels, sentinel_kwargs=options | address.tls
         )
-        return sentinel.master_for(
+        client = sentinel.master_for(
             address.service, **options | address.tls | address.options
         )
+        return client, [each.close for each in (client, *sentinel.sentinels)]
     if kind == "cluster":
-        return redis.RedisCluster.from_url(address, **options)
-    return redis.Redis.from_url(address, **options)
+        client = redis.RedisCluster.from_url(address, **options)
+        # Made from an address, it keeps the connections of its nodes when it is closed.
+        return client, [client.disconnect_connection_pools, client.close]
+    client = redis.Redis.from_url(address, **options)
+    return client, [client.close]
