@@ -34,9 +34,11 @@ class Publisher:
     ) -> None:
         """
         Open connections no sooner than those before them are subscribed: the load
-        begins when all are open.
+        begins when all are open, maybe before the last handler does.
         """
         await self._is_ready.wait()
+        self._pending += 1
+        self._is_ready.clear()
 
     async def handle(self, connection: ServerConnection) -> None:
         """
@@ -44,8 +46,6 @@ class Publisher:
         """
         first = next(self._numbers) * self._each
         topics = [str((first + n) % self._topics) for n in range(self._each)]
-        self._pending += 1
-        self._is_ready.clear()
         async with self._hub.attach(connection) as session:
             for topic in topics:
                 await session.subscribe(topic)
