@@ -51,8 +51,9 @@ async def test_draining(caplog):
         await closing
 
         assert [(1012, "")] * 3 == [(c.close_code, c.close_reason) for c in clients]
-        assert ends[1] >= 0.05
-        assert ends[2] >= 0.1
+        # Timers may be a millisecond early.
+        assert ends[1] >= 0.049
+        assert ends[2] >= 0.099
         assert "server draining 3 connections over 0 s" in caplog.messages
 
 

