@@ -93,6 +93,7 @@ class Member(LimitedSession):
 
     Attributes:
         dirty: Whether it is on the list of those that write when the turn ends.
+        postponed: Whether it is on the list of those whose tasks are woken later.
     """
 
     __slots__ = ("dirty", "postponed")
