@@ -30,8 +30,14 @@ TOPICS = 10
 PAUSE = 0.05
 CALM = 3.0
 
-# Seconds for which nothing happens at the end, so that everybody catches up.
-PEACE = 15.0
+# Seconds for which publishers go on after the last fault, and in which everybody has
+# to catch up then.
+PEACE = 8.0
+PATIENCE = 60.0
+
+# Seconds for a replica to be one that the sentinel would make the master; it looks
+# every ten.
+WHOLE_AFTER = 120.0
 
 
 class SingleRedis:
@@ -81,7 +87,7 @@ class WatchedRedis:
         configuration = self._sentinel.folder / "sentinel.conf"
         configuration.write_text(
             f"sentinel monitor us 127.0.0.1 {master.port} 1\n"
-            "sentinel down-after-milliseconds us 500\n"
+            "sentinel down-after-milliseconds us 1000\n"
             "sentinel failover-timeout us 3000\n"
         )
         self._sentinel.start_sentinel(configuration)
@@ -92,12 +98,12 @@ class WatchedRedis:
         """
         Lose the master.
         """
-        master, replica = self._pair
-        async with asyncio.timeout(60):
-            while not self._is_whole(master):
+        async with asyncio.timeout(WHOLE_AFTER):
+            while not await asyncio.to_thread(self._is_whole):
                 await asyncio.sleep(0.1)
+        master, replica = self._pair
         master.kill()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(WHOLE_AFTER):
             while b"role:master" not in replica.say(b"INFO replication"):
                 await asyncio.sleep(0.1)
         master._options = ("--replicaof", f"127.0.0.1 {replica.port}")
@@ -105,15 +111,20 @@ class WatchedRedis:
         self._pair = [replica, master]
         return "failover"
 
-    def _is_whole(self, master):
+    def _is_whole(self):
         """
         Tell whether the replica has what the master has, and the sentinel knows: or it
         would not make it the master.
         """
         address = self._sentinel.say(b"SENTINEL GET-MASTER-ADDR-BY-NAME us")
+        # On a busy machine, the sentinel may have changed them for no reason.
+        self._pair.sort(
+            key=lambda server: f"\r\n{server.port}\r\n".encode() not in address
+        )
+        master, replica = self._pair
         replicas = self._sentinel.say(b"SENTINEL REPLICAS us")
         return (
-            f"\r\n{master.port}\r\n".encode() in address
+            b"role:slave" in replica.say(b"INFO replication")
             and b"state=online" in master.say(b"INFO replication")
             and b"master-link-status\r\n$2\r\nok\r\n" in replicas
             and not any(flag in replicas for flag in (b"s_down", b"disconnected"))
@@ -253,7 +264,7 @@ class World:
         Live; return the topics whose clients did not catch up.
         """
         self._followers, self._abandoned = [], []
-        self._redis.start()
+        await asyncio.to_thread(self._redis.start)
         try:
             for port in self._ports:
                 await self._start_server(port)
@@ -280,7 +291,10 @@ class World:
             await asyncio.sleep(PEACE)
             self._is_over = True
             await asyncio.gather(*publishing)
-            await asyncio.sleep(PEACE)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    while self._late():
+                        await asyncio.sleep(0.1)
         for task in clients:
             task.cancel()
         await asyncio.gather(*clients, return_exceptions=True)

@@ -90,7 +90,7 @@ class RedisServer:
         """
         Send an inline command; return the beginning of the answer.
         """
-        with socket.create_connection(("127.0.0.1", self.port), 1) as sock:
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as sock:
             sock.sendall(line + b"\r\n")
             return sock.recv(65536)
 
