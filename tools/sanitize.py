@@ -89,8 +89,10 @@ def main() -> int:
     """
     compile_core()
     arguments = sys.argv[1:] or TESTS
-    # Everything is some times slower.
-    command = [sys.executable, "-m", "pytest", "-q", "--timeout=300", *arguments]
+    # Everything is some times slower. What is found is written to file descriptor 2
+    # before the process ends: it must not be captured.
+    options = ["-q", "--timeout=300", "--capture=sys"]
+    command = [sys.executable, "-m", "pytest", *options, *arguments]
     return subprocess.run(command, env=environment(), check=False).returncode
 
 

@@ -65,6 +65,9 @@ cdef class Outbox:
 
     cpdef add(self, bytes data):
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        if size == 0:
+            # There may be no memory yet: nothing can be copied to where none is.
+            return
         self.reserve(size)
         memcpy(self.memory + self.size, PyBytes_AS_STRING(data), size)
         self.size += size
@@ -95,6 +98,8 @@ cdef class Outbox:
         self.size = <char *>target + size - self.memory
 
     cpdef bytes tail(self, Py_ssize_t start):
+        if self.memory is NULL:
+            return b""
         return PyBytes_FromStringAndSize(self.memory + start, self.size - start)
 
     cpdef clear(self):
