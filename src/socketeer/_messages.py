@@ -24,9 +24,7 @@ __all__ = [
 ]
 
 
-def prepare(
-    message: Data | BytesLike, *, text: bool | None = None, patient: bool = False
-) -> PreparedMessage:
+def prepare(message: Data | BytesLike, *, text: bool | None = None) -> PreparedMessage:
     """
     Prepare a message that is sent to many connections.
 
@@ -37,9 +35,6 @@ def prepare(
         message: The message: :class:`str` for text, bytes-like for binary.
         text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
             in a binary frame.
-        patient: Whether the message may wait until control is back in the event
-            loop, so that all that is sent to a connection until then leaves in one
-            write. Otherwise the first one is written at once.
 
     Raises:
         TypeError: The message is neither :class:`str` nor bytes-like.
@@ -52,7 +47,7 @@ def prepare(
         text = bool(text)
     else:
         raise TypeError("data must be str or bytes")
-    return PreparedMessage(1 if text else 2, payload, patient)
+    return PreparedMessage(1 if text else 2, payload)
 
 
 def check_overflow(on_overflow: str) -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "Clock",
     "FakeConnection",
     "UnreliableBroker",
+    "end_turn",
     "epochs",
     "hub_with",
     "settle",
@@ -40,6 +41,26 @@ def epochs():
     return lambda: f"e{next(numbers)}"
 
 
+# What waits for the end of the turn.
+_AT_END = []
+
+
+def end_turn():
+    """
+    Do what was put off.
+    """
+    while _AT_END:
+        _AT_END.pop(0)()
+
+
+def call_at_turn_end(callback):
+    """
+    As a connection does.
+    """
+    _AT_END.append(callback)
+    asyncio.get_running_loop().call_soon(end_turn)
+
+
 async def settle():
     """
     Let everything happen that is going to happen by itself.
@@ -63,10 +84,11 @@ class FakeConnection:
         self.room = room
         self.closed = None
         self.policies = []
+        self.waits = []
         self._drained = asyncio.Event()
 
     @staticmethod
-    def prepare(message, *, text=None, patient=False):
+    def prepare(message, *, text=None):
         """
         Count as prepared once what was prepared once.
         """
@@ -85,7 +107,8 @@ class FakeConnection:
     def fan_out(self):
         return self._send
 
-    def _send(self, message, limit, policy):
+    def _send(self, message, limit, policy, more):
+        self.waits.append(more)
         self.policies.append((limit, policy))
         if self.closed is not None or self.room == 0:
             return False
@@ -96,8 +119,9 @@ class FakeConnection:
 
     def take(self):
         """
-        Return what the peer received since the last time.
+        Return what the peer received since the last time. A turn ends.
         """
+        end_turn()
         taken = list(self.got)
         self.got.clear()
         return taken
@@ -115,6 +139,8 @@ class FakeConnection:
         """
         self.room = room
         self._drained.set()
+
+    call_at_turn_end = staticmethod(call_at_turn_end)
 
     async def wait_drained(self):
         if self.room == 0 and self.closed is None:

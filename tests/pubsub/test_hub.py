@@ -19,7 +19,7 @@ from socketeer.pubsub import (
     Topics,
     json_envelope,
 )
-from tests.pubsub.harness import FakeConnection, hub_with, settle
+from tests.pubsub.harness import FakeConnection, end_turn, hub_with, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +56,7 @@ async def test_a_message_is_framed_once_for_all():
 
         await hub.publish("a", b"x")
 
+        end_turn()
         assert 1 == FakeConnection.prepared - before
         assert len({id(connection.got[0]) for connection in connections}) == 1
 
@@ -463,4 +464,5 @@ async def test_publishing_costs_a_topic_its_own_subscribers_alone():
                 await session.subscribe(f"topic {(number + 10 * topic) % 100}")
         await hub.publish("topic 7", "x")
 
+        end_turn()
         assert 10 == sum(len(connection.policies) for connection in connections)

@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from tests.pubsub.harness import FakeConnection, hub_with, settle
+from tests.pubsub.harness import FakeConnection, end_turn, hub_with, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -28,6 +28,7 @@ async def test_policies_reach_the_connection(slow):
             await hub.publish("own", "x")
             await hub.send("ada", "x")
             await hub.broadcast("x")
+            end_turn()
 
             expected = [(77, slow), (3, "latest"), (77, slow), (77, slow)]
             assert expected == connection.policies
@@ -43,6 +44,7 @@ async def test_dropped_messages_are_counted():
             await session.subscribe("a")
             for _ in range(3):
                 await hub.publish("a", "x")
+            end_turn()
 
             assert 2 == hub.statistics()["dropped"]
 
@@ -108,6 +110,7 @@ async def test_who_falls_off_the_log_is_told():
             await session.subscribe("a")
             for number in range(10):
                 await hub.publish("a", str(number))
+            end_turn()
             slow.drain()
             await settle()
             await hub.publish("a", "10")

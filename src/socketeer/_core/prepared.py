@@ -24,16 +24,13 @@ class PreparedMessage:
     Attributes:
         payload: The payload of the message; text is encoded.
         opcode: 1 for text, 2 for binary.
-        patient: Whether it waits for the end of the turn, to share a write with
-            those that follow.
     """
 
-    __slots__ = ("_compressed", "_plain", "opcode", "patient", "payload")
+    __slots__ = ("_compressed", "_plain", "opcode", "payload")
 
-    def __init__(self, opcode: int, payload: bytes, patient: bool = False) -> None:
+    def __init__(self, opcode: int, payload: bytes) -> None:
         self.opcode = opcode
         self.payload = payload
-        self.patient = patient
         self._plain: bytes | None = None
         self._compressed: dict[object, bytes] | None = None
 

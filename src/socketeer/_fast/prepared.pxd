@@ -7,7 +7,6 @@ cdef int _RSV1
 cdef class PreparedMessage:
     cdef readonly int opcode
     cdef readonly bytes payload
-    cdef readonly bint patient
     cdef bytes _plain
     cdef dict _compressed
 

@@ -333,14 +333,23 @@ class Connection(Attributes, _compatibility.OlderAttributes):
     prepare = staticmethod(prepare)
 
     @property
-    def fan_out(self) -> Callable[[PreparedMessage, int, str], bool]:
+    def fan_out(self) -> Callable[[PreparedMessage, int, str, bool], bool]:
         """
         :meth:`send_prepared` as a bare function, for loops over many connections.
 
-        Its arguments are the message, ``max_backlog`` with -1 for any number, and
-        ``on_overflow``, which is not checked.
+        Its arguments are the message, ``max_backlog`` with -1 for any number,
+        ``on_overflow``, which is not checked, and ``more``.
         """
         return self._link.send_prepared
+
+    @property
+    def call_at_turn_end(self) -> Callable[[Callable[[], object]], None]:
+        """
+        A function that has another one called, once, when the turn of the event
+        loop ends; or sooner, before a message or a close frame is sent on any
+        connection of this loop, which then comes behind what the callback sends.
+        """
+        return self._link.turn.call_at_end
 
     def send_prepared(
         self,
@@ -348,6 +357,7 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         *,
         max_backlog: int | None = 2**20,
         on_overflow: str = "close",
+        more: bool = False,
     ) -> bool:
         """
         Send a message made by :func:`prepare`, without waiting.
@@ -360,6 +370,9 @@ class Connection(Attributes, _compatibility.OlderAttributes):
                 closes the connection with code 1013. ``"drop"`` drops this
                 message. ``"latest"`` drops those prepared messages that wait and
                 were not begun.
+            more: Whether others may follow until control is back in the event loop:
+                this one then waits for them, and all leave in one write. Otherwise
+                the first one is written at once.
 
         Returns:
             Whether the message was sent or is waiting; false if the connection is
@@ -370,7 +383,7 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         """
         check_overflow(on_overflow)
         limit = -1 if max_backlog is None else max_backlog
-        return self._link.send_prepared(message, limit, on_overflow)
+        return self._link.send_prepared(message, limit, on_overflow, more)
 
     async def wait_drained(self) -> None:
         """

@@ -57,26 +57,43 @@ class Audience(Generic[Member]):
         """
         return list(self._members)
 
-    def deliver(self, prepared: Prepared, limit: int, policy: str) -> list[Member]:
+    def deliver(
+        self,
+        messages: list[Prepared],
+        limit: int,
+        policy: str,
+        *,
+        more: bool,
+        is_log: bool,
+    ) -> list[tuple[Member, int]]:
         """
-        Send a message to all; return those who did not take it.
+        Send messages to all; return who did not take which.
 
         Args:
-            prepared: The message.
+            messages: The messages.
             limit: Bytes that may wait to be sent already.
             policy: What happens to those for whom more is waiting.
+            more: Whether others follow in this turn.
+            is_log: Whether who did not take one gets none of those behind it.
+
+        Returns:
+            Members, and the place of a message that they did not take.
         """
         senders = self._senders
         if senders is None:
             senders = [(send, member) for member, send in self._members.items()]
             self._senders = senders
+        last = len(messages) - 1
         refused = []
         for send, member in senders:
-            try:
-                if not send(prepared, limit, policy):
-                    refused.append(member)
-            except Exception:
-                # One connection's trouble is not everybody's.
-                logger.exception("message not written to one connection")
-                refused.append(member)
+            for place, prepared in enumerate(messages):
+                try:
+                    if send(prepared, limit, policy, more or place < last):
+                        continue
+                except Exception:
+                    # One connection's trouble is not everybody's.
+                    logger.exception("message not written to one connection")
+                refused.append((member, place))
+                if is_log:
+                    break
         return refused

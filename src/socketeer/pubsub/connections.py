@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ..typing import BytesLike, Data
 
-__all__ = ["OPEN", "FanOutConnection", "Prepare", "Prepared", "Send"]
+__all__ = ["OPEN", "AtTurnEnd", "FanOutConnection", "Prepare", "Prepared", "Send"]
 
 OPEN = 1
 
@@ -17,9 +17,13 @@ OPEN = 1
 Prepared = Any
 
 # Sends a prepared message without waiting; arguments are the message, the most
-# bytes that may wait already (-1 for any) and what happens above that. Tells
-# whether the message was sent or is waiting.
-Send = Callable[[Prepared, int, str], bool]
+# bytes that may wait already (-1 for any), what happens above that, and whether more
+# may follow in this turn of the event loop, to share a write. Tells whether the
+# message was sent or is waiting.
+Send = Callable[[Prepared, int, str, bool], bool]
+
+# Has a function called when the turn of the event loop ends.
+AtTurnEnd = Callable[[Callable[[], object]], None]
 
 
 class Prepare(Protocol):
@@ -32,11 +36,9 @@ class Prepare(Protocol):
         message: Data | BytesLike,
         *,
         text: bool | None = None,
-        patient: bool = False,
     ) -> Prepared:
         """
-        Frame a message; as text, as binary, or as its type says. A patient one
-        shares a write with those that follow it in the same turn of the event loop.
+        Frame a message; as text, as binary, or as its type says.
         """
         ...
 
@@ -65,6 +67,14 @@ class FanOutConnection(Protocol):
     def fan_out(self) -> Send:
         """
         Return what sends prepared messages.
+        """
+        ...
+
+    @property
+    def call_at_turn_end(self) -> AtTurnEnd:
+        """
+        Return what has functions called when the turn of the event loop ends, or
+        before something else is sent.
         """
         ...
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .brokers.base import Broker, Reading
     from .connections import Prepared
     from .history import Retention
+    from .outgoing import Outgoing, Run
     from .session import Subscription
     from .topics import Settings
 
@@ -67,15 +68,15 @@ class Feed(Audience["Subscription"]):
         channel: The broker's channel for it.
         settings: What is set for the topic.
         broker: The broker.
-        prepare: Frames messages.
         clock: Seconds.
         on_control: Takes what other hubs say on this channel.
+        outgoing: Frames messages, and takes them.
         spawn: Runs a coroutine in a task that somebody looks after.
 
     Attributes:
         head: Position of the last message handed on; :obj:`None` without history,
             and before the log was read.
-        log: The last messages, framed.
+        log: The last messages, framed; of which some may still be outgoing.
         behind: Subscribers with a cursor.
         users: How many hold on to the feed.
         verified_at: When the head was last known to be the log's top.
@@ -88,7 +89,7 @@ class Feed(Audience["Subscription"]):
         "_checking",
         "_clock",
         "_on_control",
-        "_prepare",
+        "_outgoing",
         "_reading",
         "_spawn",
         "_starting",
@@ -110,9 +111,9 @@ class Feed(Audience["Subscription"]):
         settings: Settings,
         broker: Broker,
         *,
-        prepare: Callable[..., Prepared],
         clock: Callable[[], float],
         on_control: Callable[[Feed, bytes], None],
+        outgoing: Outgoing,
         spawn: Callable[[Any], asyncio.Task[Any]],
         counters: Counter[str],
     ) -> None:
@@ -127,9 +128,9 @@ class Feed(Audience["Subscription"]):
         self.verified_at = 0.0
         self.counters = counters
         self._broker = broker
-        self._prepare = prepare
         self._clock = clock
         self._on_control = on_control
+        self._outgoing = outgoing
         self._spawn = spawn
         # Holds what arrives while the log is being read, and is None otherwise.
         self._buffer: deque[Publication] | None = None
@@ -175,6 +176,7 @@ class Feed(Audience["Subscription"]):
         position = publication.position
         head = self.head
         if publication.packet.opcode == CONTROL:
+            self._outgoing.deliver()
             self._on_control(self, publication.packet.payload)
         elif position is None or self.settings.retention is None:
             self._deliver_unkept(publication.packet)
@@ -280,6 +282,7 @@ class Feed(Audience["Subscription"]):
         """
         Give up what lies between the head and the log's top: everybody has a gap.
         """
+        self._outgoing.deliver()
         retention = self.settings.retention
         assert retention is not None
         self._begin(top, retention)
@@ -310,9 +313,9 @@ class Feed(Audience["Subscription"]):
         """
         envelope = self.settings.envelope
         if envelope is None:
-            return self._prepare(packet.payload, text=packet.opcode == TEXT)
+            return self._outgoing.prepare(packet.payload, text=packet.opcode == TEXT)
         place = None if position is None else str(position)
-        return self._prepare(envelope(self.topic, message_of(packet), place))
+        return self._outgoing.prepare(envelope(self.topic, message_of(packet), place))
 
     def _hand_on(self, packet: Packet) -> None:
         """
@@ -331,8 +334,7 @@ class Feed(Audience["Subscription"]):
         self.head = position
         self.verified_at = self._clock()
         self.log.append(prepared, len(packet.payload), self.verified_at)
-        for subscription in self.deliver(prepared, CURSOR_BACKLOG, "drop"):
-            self._fall_behind(subscription, last)
+        self._outgoing.add(self, prepared, last)
 
     def _deliver_unkept(self, packet: Packet) -> None:
         """
@@ -349,13 +351,32 @@ class Feed(Audience["Subscription"]):
 
     def deliver_prepared(self, prepared: Prepared) -> None:
         """
-        Send something that is in no log to everybody, under the topic's policy.
+        Hand something that is in no log to everybody, under the topic's policy.
         """
+        self._outgoing.add(self, prepared)
+
+    def pass_on(self, run: Run, more: bool) -> None:
+        """
+        Send what was handed on.
+
+        Args:
+            run: The messages.
+            more: Whether others follow in this turn.
+        """
+        messages, last = run.messages, run.last
+        if last is not None:
+            for subscription, place in self.deliver(
+                messages, CURSOR_BACKLOG, "drop", more=more, is_log=True
+            ):
+                self._fall_behind(subscription, last + place)
+            return
         limit, policy = self.settings.max_backlog, self.settings.slow
-        refused = len(self.deliver(prepared, limit, policy))
+        refused = self.deliver(messages, limit, policy, more=more, is_log=False)
+        self.counters["dropped"] += len(refused)
         for subscription in list(self.behind):
-            refused += not subscription.send(prepared, limit, policy)
-        self.counters["dropped"] += refused
+            for prepared in messages:
+                is_sent = subscription.send(prepared, limit, policy, True)
+                self.counters["dropped"] += not is_sent
 
     # Those who are behind.
 
@@ -363,6 +384,7 @@ class Feed(Audience["Subscription"]):
         """
         Let somebody listen from here on.
         """
+        self._outgoing.deliver()
         if subscription.cursor is None:
             self.add(subscription, subscription.send)
         else:
@@ -372,6 +394,7 @@ class Feed(Audience["Subscription"]):
         """
         Let somebody listen no longer.
         """
+        self._outgoing.deliver()
         self.discard(subscription)
         self.behind.pop(subscription, None)
 
@@ -392,6 +415,7 @@ class Feed(Audience["Subscription"]):
         Returns:
             Whether anything was sent, or nothing is missing any more.
         """
+        self._outgoing.deliver()
         assert self.head is not None
         assert self.log is not None
         begin = cursor = subscription.cursor
@@ -404,7 +428,7 @@ class Feed(Audience["Subscription"]):
                 subscription.has_gap = True
                 subscription.cursor = self.head.offset
                 return True
-            if not subscription.send(prepared, CURSOR_BACKLOG, "drop"):
+            if not subscription.send(prepared, CURSOR_BACKLOG, "drop", True):
                 subscription.cursor = cursor
                 return cursor > begin
             cursor += 1

@@ -13,12 +13,12 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from ..typing import BytesLike, Data
 from .brokers.base import CONTROL, Broker, Packet, Publication
 from .brokers.choosing import broker_for
-from .connections import FanOutConnection, Prepared
+from .connections import FanOutConnection
 from .exceptions import BrokerUnavailable
 from .feed import Feed
+from .outgoing import Outgoing
 from .presence import Attendance, Member, PresenceEvent, Roster
 from .publisher import (
     EVERYBODY,
@@ -102,10 +102,10 @@ class Hub(Publishing):
         self._grace = grace
         self._attendance = Attendance(grace)
         self._feeds: dict[str, Feed] = {}
+        self._outgoing = Outgoing()
         self._rosters: dict[str, Roster] = {}
         self._sessions: set[Session] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._prepare: Callable[..., Prepared] | None = None
         self._started: asyncio.Task[None] | None = None
 
     # Life.
@@ -161,6 +161,7 @@ class Hub(Publishing):
             if task is not asyncio.current_task():
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._outgoing.deliver()
         self._feeds.clear()
         self._rosters.clear()
         if self._started is not None:
@@ -212,7 +213,7 @@ class Hub(Publishing):
         Tell all processes who is not here any more.
 
         Raises:
-            BrokerUnavailable: The broker does not answer. It is told later.
+            BrokerUnavailable: The broker does not answer; it is told later.
         """
         gone = self._attendance.expire(now)
         try:
@@ -280,7 +281,7 @@ class Hub(Publishing):
         if user is not None:
             check_name("user", user)
         to_json(info)
-        self._prepare = connection.prepare
+        self._outgoing.use(connection)
         return Session(self, connection, user, info)
 
     async def members(self, topic: str) -> list[Member]:
@@ -347,22 +348,13 @@ class Hub(Publishing):
                 channel,
                 settings,
                 self._broker,
-                prepare=self._frame,
                 clock=self._clock,
                 on_control=self._on_control,
+                outgoing=self._outgoing,
                 spawn=self.spawn,
                 counters=self.counters,
             )
         return feed
-
-    def _frame(
-        self, message: Data | BytesLike, *, text: bool | None = None
-    ) -> Prepared:
-        """
-        Frame a message, as connections of this hub do.
-        """
-        assert self._prepare is not None
-        return self._prepare(message, text=text, patient=True)
 
     async def acquire(self, topic: str) -> Feed:
         """
@@ -594,6 +586,6 @@ class Hub(Publishing):
         try:
             message = feed.settings.on_presence(event)
             if message is not None and feed:
-                feed.deliver_prepared(self._frame(message))
+                feed.deliver_prepared(self._outgoing.prepare(message))
         except Exception:
             logger.exception("on_presence of topic %r failed", feed.topic)

@@ -31,13 +31,13 @@ async def test_a_prepared_message_is_traced(core, ends):
     assert [(">", 0x81, b"hello")] == traced
 
 
-async def test_patient_messages_share_a_write(core, ends):
+async def test_messages_before_others_share_a_write(core, ends):
     """
     They wait for the end of the turn.
     """
-    prepared = core.prepared.PreparedMessage(1, b"patient", True)
+    prepared = core.prepared.PreparedMessage(1, b"patient")
     for _ in range(3):
-        assert ends.link.send_prepared(prepared, -1, "close")
+        assert ends.link.send_prepared(prepared, -1, "close", True)
     assert [] == ends.wire.written
 
     await asyncio.sleep(0)
@@ -45,19 +45,18 @@ async def test_patient_messages_share_a_write(core, ends):
     assert [["patient"] * 3] == [parse(written) for written in ends.wire.written]
 
 
-async def test_an_urgent_message_does_not_wait_for_patient_ones(core, ends):
+async def test_the_last_message_does_not_wait(core, ends):
     """
     The first of a turn is written at once, with all that comes before it.
     """
     patient, urgent = (
-        core.prepared.PreparedMessage(1, text, is_patient)
-        for text, is_patient in ((b"patient", True), (b"urgent", False))
+        core.prepared.PreparedMessage(1, text) for text in (b"patient", b"urgent")
     )
-    ends.link.send_prepared(patient, -1, "close")
+    ends.link.send_prepared(patient, -1, "close", True)
     ends.link.send_prepared(urgent, -1, "close")
     assert [["patient", "urgent"]] == [parse(w) for w in ends.wire.written]
 
-    ends.link.send_prepared(patient, -1, "close")
+    ends.link.send_prepared(patient, -1, "close", True)
     ends.link.send_prepared(urgent, -1, "close")
     assert 1 == len(ends.wire.written)
     await asyncio.sleep(0)
@@ -65,17 +64,17 @@ async def test_an_urgent_message_does_not_wait_for_patient_ones(core, ends):
     assert [["patient", "urgent"]] * 2 == [parse(w) for w in ends.wire.written]
 
 
-async def test_a_patient_message_keeps_its_place(core, ends):
+async def test_a_message_before_others_keeps_its_place(core, ends):
     """
     What follows it in the same turn leaves behind it, and in the same write.
     """
-    prepared = core.prepared.PreparedMessage(1, b"patient", True)
+    prepared = core.prepared.PreparedMessage(1, b"patient")
 
-    ends.link.send_prepared(prepared, -1, "close")
+    ends.link.send_prepared(prepared, -1, "close", True)
     assert len(prepared.plain_frame()) == ends.link.backlog_size()
     await ends.connected.send("next")
     await asyncio.sleep(0)
-    ends.link.send_prepared(prepared, -1, "close")
+    ends.link.send_prepared(prepared, -1, "close", True)
     ends.link.begin_close(1000, "")
     await asyncio.sleep(0)
 
@@ -84,12 +83,12 @@ async def test_a_patient_message_keeps_its_place(core, ends):
     assert 0 == ends.link.backlog_size()
 
 
-async def test_a_patient_message_that_came_too_late(core, ends):
+async def test_a_message_before_others_that_came_too_late(core, ends):
     """
     When the connection is lost before the turn ends, nothing is written.
     """
-    prepared = core.prepared.PreparedMessage(1, b"patient", True)
-    ends.link.send_prepared(prepared, -1, "close")
+    prepared = core.prepared.PreparedMessage(1, b"patient")
+    ends.link.send_prepared(prepared, -1, "close", True)
     ends.link.lost_connection(None)
     await asyncio.sleep(0)
 
@@ -97,19 +96,86 @@ async def test_a_patient_message_that_came_too_late(core, ends):
     assert 0 == ends.link.backlog_size()
 
 
-async def test_patience_has_an_end(core, ends):
+async def test_collecting_has_an_end(core, ends):
     """
     What was collected is written before there is too much of it.
     """
-    prepared = core.prepared.PreparedMessage(2, b"x" * 4000, True)
+    prepared = core.prepared.PreparedMessage(2, b"x" * 4000)
     for _ in range(40):
-        ends.link.send_prepared(prepared, -1, "close")
+        ends.link.send_prepared(prepared, -1, "close", True)
     await asyncio.sleep(0)
 
     sizes = [len(written) for written in ends.wire.written]
     assert 40 * len(prepared.plain_frame()) == sum(sizes)
     assert max(sizes) < 65_536 + 4096
     assert 3 == len(sizes)
+
+
+async def test_messages_that_waited_for_a_fragmented_one_share_a_write(core, ends):
+    """
+    All but the last one wait for the one behind it.
+    """
+    link = ends.link
+    link.fragmenting = asyncio.get_running_loop().create_future()
+    for text in (b"1", b"2", b"3"):
+        prepared = core.prepared.PreparedMessage(1, text)
+        assert link.send_prepared(prepared, -1, "close")
+    assert [] == ends.wire.written
+
+    link.end_fragments()
+
+    assert [["1", "2", "3"]] == [parse(written) for written in ends.wire.written]
+
+
+@pytest.mark.parametrize("what", ["nothing", "send", "slow send", "fan-out", "close"])
+async def test_what_is_done_at_the_end_of_a_turn(core, ends, what):
+    """
+    It comes before whatever is sent meanwhile, and once.
+    """
+    link, prepared = ends.link, core.prepared.PreparedMessage(1, b"first")
+    link.turn.call_at_end(lambda: link.send_prepared(prepared, -1, "close"))
+    assert [] == ends.wire.written
+
+    if what == "send":
+        await ends.connected.send("second")
+    elif what == "slow send":
+        await ends.connected.send(bytearray(b"second"), text=True)
+    elif what == "fan-out":
+        second = core.prepared.PreparedMessage(1, b"second")
+        link.send_prepared(second, -1, "close")
+    elif what == "close":
+        link.begin_close(1000, "")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    written = b"".join(ends.wire.written)
+    assert written.startswith(b"\x81\x05first")
+    assert written.count(b"first") == 1
+    assert (b"second" in written) is (what in {"send", "slow send", "fan-out"})
+
+
+async def test_an_error_at_the_end_of_a_turn(core, ends):
+    """
+    Is reported; everything else is done.
+    """
+    told = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    prepared = core.prepared.PreparedMessage(1, b"next")
+    error = ValueError("boom")
+
+    def fail():
+        raise error
+
+    ends.link.turn.call_at_end(fail)
+    ends.link.turn.call_at_end(
+        lambda: ends.link.send_prepared(prepared, -1, "close", True)
+    )
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+
+    assert [error] == told
+    assert [["next"]] == [parse(written) for written in ends.wire.written]
 
 
 async def test_what_was_only_collected_is_no_overflow(core, ends):

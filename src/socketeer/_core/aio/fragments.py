@@ -81,6 +81,7 @@ async def send_after(
     """
     Send a message once no fragmented message is in the way.
     """
+    link.turn.run_at_end()
     await wait_until_sendable(link)
     link.send_message(opcode, message, compress is not False)
     link.push()
@@ -140,6 +141,7 @@ async def _send_fragment(
     """
     Send a fragment, unless the connection has been closed meanwhile.
     """
+    link.turn.run_at_end()
     if link.state != _OPEN:
         await wait_until_sendable(link)
     link.send_fragment(opcode, payload, fin, compress)

@@ -407,7 +407,11 @@ class Link(Member):
         return size
 
     def send_prepared(
-        self, prepared: PreparedMessage, max_backlog: int, on_overflow: str
+        self,
+        prepared: PreparedMessage,
+        max_backlog: int,
+        on_overflow: str,
+        more: bool = False,
     ) -> bool:
         """
         Send a prepared message without waiting.
@@ -416,10 +420,13 @@ class Link(Member):
             prepared: The message.
             max_backlog: Most bytes that may wait already, or -1 for any.
             on_overflow: ``"close"``, ``"drop"`` or ``"latest"``.
+            more: Whether others may follow in this turn, so that this one waits for
+                them or for the end of the turn.
 
         Returns:
             Whether the message was sent or queued.
         """
+        self.turn.run_at_end()
         if self.state != _OPEN or self.opening is not None:
             return False
         if max_backlog >= 0 and self._overflows(max_backlog, on_overflow):
@@ -431,10 +438,10 @@ class Link(Member):
                 self._postponed = []
             self._postponed.append(prepared)
             return True
-        self._add_prepared(prepared)
+        self._add_prepared(prepared, more)
         return True
 
-    def _add_prepared(self, prepared: PreparedMessage) -> None:
+    def _add_prepared(self, prepared: PreparedMessage, more: bool) -> None:
         """
         Send a prepared message: the peer has room for it.
         """
@@ -448,7 +455,7 @@ class Link(Member):
                 self.flush()
                 self.wire.write_shared(frame)
                 return
-            if prepared.patient and self.outbox is None and self._held is None:
+            if more and self.outbox is None and self._held is None:
                 # Maybe the only one in this turn, which needs no outbox then.
                 self._held = frame
                 self._collect()
@@ -456,7 +463,7 @@ class Link(Member):
             if self.outbox is None:
                 self.outbox = self.new_outbox()
             self.outbox.add(frame)
-        if prepared.patient and self.outbox is not None and self.outbox.size < _FULL:
+        if more and self.outbox is not None and self.outbox.size < _FULL:
             self._collect()
         elif self.outbox is not None:
             self.push()
@@ -503,15 +510,15 @@ class Link(Member):
         """
         Send what waited for the end of a fragmented message.
         """
-        future = self.fragmenting
-        self.fragmenting = None
+        future, self.fragmenting = self.fragmenting, None
         if future is not None and not future.done():
             future.set_result(None)
         postponed = self._postponed
         self._postponed = None
         if postponed is not None and self.state == _OPEN:
-            for prepared in postponed:
-                self._add_prepared(prepared)
+            for prepared in postponed[:-1]:
+                self._add_prepared(prepared, True)
+            self._add_prepared(postponed[-1], False)
 
     # Closing and time.
 
@@ -523,6 +530,7 @@ class Link(Member):
             ProtocolError: The code or the reason cannot be sent. Nothing was
                 sent; the connection stays OPEN.
         """
+        self.turn.run_at_end()
         if self.fragmenting is not None:
             self.fail(1011, "close during fragmented message")
         else:

@@ -171,6 +171,8 @@ class Send(Awaitable):
             opcode = 1 if self.option is True else 2
         else:
             return self.step_slowly(link)
+        if link.turn.at_end is not None:
+            link.turn.run_at_end()
         if link.state != _OPEN or link.fragmenting is not None:
             return self.delegate(send_after(link, message, opcode, self.extra))
         return self.write(link, opcode, message)

@@ -181,6 +181,7 @@ class Turn:
     The shared state of the connections of one event loop.
 
     Attributes:
+        at_end: What is called when the turn ends, or :obj:`None`.
         loop: The event loop.
         buffer: The receive buffer: valid until somebody is woken.
         corked: The member whose task is being woken, or :obj:`None`.
@@ -211,6 +212,7 @@ class Turn:
         "_timetable",
         "_turns",
         "_write_at",
+        "at_end",
         "budget",
         "buffer",
         "corked",
@@ -233,6 +235,7 @@ class Turn:
         self.finished = loop.create_future()
         self.finished.set_result(None)
         self.stops_at_errors = type(loop).__module__.startswith("uvloop")
+        self.at_end: list[Callable[[], object]] | None = None
         self._dirty: list[Member] = []
         # Slots, of which the first _spare_count are filled.
         self._spares: list[Any] = [None] * _MAX_SPARES
@@ -291,6 +294,30 @@ class Turn:
             self._ends_soon = True
             self.loop.call_soon(self._end_soon)
 
+    def call_at_end(self, callback: Callable[[], object]) -> None:
+        """
+        Call something when the turn ends; or sooner, before something is sent that
+        has to come behind what the callback sends.
+        """
+        if self.at_end is None:
+            self.at_end = []
+        self.at_end.append(callback)
+        self.touch()
+
+    def run_at_end(self) -> None:
+        """
+        Call what waits for the end of the turn.
+        """
+        callbacks = self.at_end
+        self.at_end = None
+        if callbacks is not None:
+            for callback in callbacks:
+                try:
+                    callback()
+                except Exception as exc:  # noqa: BLE001 - reported, whatever it is
+                    context = {"message": "error at the end of a turn"}
+                    self.loop.call_exception_handler({**context, "exception": exc})
+
     def _end_soon(self) -> None:
         """
         End the turn: control is back in the loop.
@@ -314,6 +341,8 @@ class Turn:
         """
         Write everything that was collected during the turn.
         """
+        if self.at_end is not None:
+            self.run_at_end()
         self.number += 1
         self.budget = _BUDGET
         dirty = self._dirty
@@ -370,7 +399,7 @@ class Turn:
         """
         self.number += 1
         self.budget = _BUDGET
-        if self._dirty:
+        if self._dirty or self.at_end is not None:
             time = now()
             if self._write_at == _NEVER:
                 self._write_at = time + self.patience

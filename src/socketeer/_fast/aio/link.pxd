@@ -67,10 +67,14 @@ cdef class Link(Member):
     @cython.locals(size=Py_ssize_t)
     cpdef Py_ssize_t backlog_size(self) except -1
     cpdef bint send_prepared(
-        self, PreparedMessage prepared, Py_ssize_t max_backlog, str on_overflow
+        self,
+        PreparedMessage prepared,
+        Py_ssize_t max_backlog,
+        str on_overflow,
+        bint more=*,
     ) except -1
     @cython.locals(frame=bytes)
-    cdef _add_prepared(self, PreparedMessage prepared)
+    cdef _add_prepared(self, PreparedMessage prepared, bint more)
     cdef _collect(self)
     cdef bint _overflows(self, Py_ssize_t max_backlog, str on_overflow) except -1
     cdef Py_ssize_t _postponed_size(self) except -1

@@ -44,6 +44,7 @@ cdef class Deadline:
 
 @cython.final
 cdef class Turn:
+    cdef readonly list at_end
     cdef readonly object loop
     cdef readonly bytearray buffer
     cdef public Member corked
@@ -73,6 +74,9 @@ cdef class Turn:
     cpdef give_outbox(self, Outbox outbox)
     cpdef mark(self, Member member)
     cpdef touch(self)
+    cpdef call_at_end(self, object callback)
+    @cython.locals(callbacks=list)
+    cpdef run_at_end(self)
     @cython.locals(dirty=list, member=Member, done=Py_ssize_t)
     cpdef end(self)
     cpdef postpone(self, Member member)
