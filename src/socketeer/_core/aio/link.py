@@ -513,12 +513,12 @@ class Link(Member):
         future, self.fragmenting = self.fragmenting, None
         if future is not None and not future.done():
             future.set_result(None)
-        postponed = self._postponed
-        self._postponed = None
+        postponed, self._postponed = self._postponed, None
         if postponed is not None and self.state == _OPEN:
-            for prepared in postponed[:-1]:
+            last = postponed.pop()
+            for prepared in postponed:
                 self._add_prepared(prepared, True)
-            self._add_prepared(postponed[-1], False)
+            self._add_prepared(last, False)
 
     # Closing and time.
 
