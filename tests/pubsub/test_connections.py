@@ -140,6 +140,27 @@ async def test_all_publishes_of_a_turn_are_one_write():
             assert written == peer.sock.recv(100)
 
 
+async def test_what_was_published_comes_before_what_is_sent():
+    """
+    Also before a close frame, on the connection of whoever publishes.
+    """
+    async with Hub() as hub, facing_raw_peer("server") as (connection, peer):
+        async with hub.attach(connection) as session:
+            await session.subscribe("a")
+            await connection.send("1")
+            await hub.publish("a", "2")
+            await connection.send("3")
+            await hub.publish("a", "4")
+            closing = asyncio.create_task(connection.close())
+
+            frames = [await peer.read_frame() for _ in range(5)]
+
+            assert [b"1", b"2", b"3", b"4"] == [frame.payload for frame in frames[:4]]
+            assert 0x88 == frames[4].head
+            connection.transport.abort()
+            await closing
+
+
 async def test_fan_out_is_send_prepared():
     """
     The bare function for loops sends, counts and refuses as the method does.
