@@ -478,18 +478,57 @@ def test_one_for_another_connection_has_no_contexts(codec):
 # Both directions
 
 
+def fresh_module():
+    """
+    Import the portable module once more.
+    """
+    spec = importlib.util.find_spec("socketeer._core.deflate")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_does_without_zlib_ng(monkeypatch):
     """
     zlib-ng is optional.
     """
     monkeypatch.setitem(sys.modules, "zlib_ng", None)
-    name = "socketeer._core.deflate"
-    spec = importlib.util.find_spec(name)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = fresh_module()
 
     assert zlib is module.zlib
     assert HELLO == module.compress_once(b"Hello", 15, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "library"), [("", zlib_ng), ("zlib", zlib), ("zlib-ng", zlib_ng)]
+)
+def test_the_library_is_a_choice(monkeypatch, wanted, library):
+    """
+    SOCKETEER_ZLIB chooses; zlib-ng is the default if it is there.
+    """
+    monkeypatch.setenv("SOCKETEER_ZLIB", wanted)
+    module = fresh_module()
+
+    assert library is module.zlib
+    assert HELLO == module.compress_once(b"Hello", 15, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("igzip", "SOCKETEER_ZLIB=igzip: expected zlib or zlib-ng"),
+        ("zlib-ng", "SOCKETEER_ZLIB=zlib-ng: .*zlib_ng"),
+    ],
+)
+def test_a_library_that_is_not_there_is_refused(monkeypatch, wanted, message):
+    """
+    What was chosen is used, or importing fails and says why.
+    """
+    monkeypatch.setenv("SOCKETEER_ZLIB", wanted)
+    monkeypatch.setitem(sys.modules, "zlib_ng", None)
+
+    with pytest.raises(ImportError, match=message):
+        fresh_module()
 
 
 def test_random_messages_survive_in_random_fragments(codec, backend):

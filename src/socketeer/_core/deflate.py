@@ -13,6 +13,7 @@ whole and in order, or all that follows it is garbage.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ..exceptions import PayloadTooBig, ProtocolError
@@ -23,10 +24,19 @@ if TYPE_CHECKING:
     from typing import Any, Self
     from zlib import _Compress, _Decompress
 else:
+    # zlib-ng has the same interface and the same format. It is faster, unless many
+    # compressors compete for the processor's cache: so there is a choice.
+    _wanted = os.environ.get("SOCKETEER_ZLIB", "")
+    if _wanted not in ("", "zlib", "zlib-ng"):
+        raise ImportError(f"SOCKETEER_ZLIB={_wanted}: expected zlib or zlib-ng")
     try:
-        # Same interface and same format; about half the time.
-        from zlib_ng import zlib_ng as zlib
-    except ImportError:
+        if _wanted == "zlib":
+            import zlib
+        else:
+            from zlib_ng import zlib_ng as zlib
+    except ImportError as exc:
+        if _wanted:
+            raise ImportError(f"SOCKETEER_ZLIB={_wanted}: {exc}") from exc
         import zlib
 
 __all__ = ["Deflate", "compress_once"]
