@@ -14,7 +14,8 @@ import pytest
 
 from socketeer.asyncio.client import connect
 from socketeer.cli import serving
-from socketeer.cli.serving import CannotServe, ServeOptions
+from socketeer.cli.loading import CannotServe, load_handler
+from socketeer.cli.serving import ServeOptions
 from tests.asyncio.exchange import ask
 from tests.asyncio.harness import HANG
 
@@ -136,7 +137,7 @@ async def test_a_handler_is_found_by_its_path(monkeypatch):
     """
     target = "socketeer.cli.handlers:Broadcast.handle"
 
-    assert "handle" == serving.load_handler(target).__name__
+    assert "handle" == load_handler(target).__name__
 
 
 async def test_handlers_that_do_not_end_are_cancelled(tmp_path, monkeypatch, caplog):

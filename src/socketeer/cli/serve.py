@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
+from .loading import CannotServe
 from .loops import run
-from .serving import CannotServe, ServeOptions, serve_until_signal
+from .serving import ServeOptions, serve_until_signal
 from .supervisor import supervise
 
 __all__ = ["serve"]
@@ -49,6 +50,13 @@ __all__ = ["serve"]
     type=click.Path(exists=True, dir_okay=False),
     help="Its key, if it is in another file.",
 )
+@click.option(
+    "--lifespan",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Use the lifespan of MODULE.",
+)
 @click.option("--reload", is_flag=True, help="Start again when a .py file changes.")
 @click.option(
     "--workers",
@@ -63,14 +71,15 @@ __all__ = ["serve"]
     default=10,
     show_default=True,
     metavar="SECONDS",
-    help="Time for handlers to end after SIGTERM or Ctrl+C.",
+    help="Time for handlers and lifespan to end after SIGTERM or Ctrl+C.",
 )
 @click.option("--access-log", is_flag=True, help="Log requests and connections.")
 def serve(*, reload: bool, workers: int, **arguments: Any) -> None:
     """
     Serve HANDLER, a coroutine function in MODULE that gets a connection.
 
-    MODULE is found in the current folder, too.
+    MODULE is found in the current folder, too. If it has a lifespan, an asynchronous
+    context manager, that begins before the first connection and ends after the last.
     """
     options = ServeOptions(**arguments)
     chosen = [bool(options.target), options.echo, options.broadcast]

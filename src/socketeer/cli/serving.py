@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import importlib
 import logging
 import os
 import signal
@@ -21,21 +20,18 @@ from ..asyncio.server import Server, unix_serve
 from ..asyncio.server import serve as serve_tcp
 from .access_log import AccessLog
 from .handlers import Broadcast, Handler, echo, refuse
+from .lifespan import Lifespan
+from .loading import CannotServe, load_handler, load_lifespan
 from .loops import on_signals
 from .static import StaticFiles
 
-__all__ = ["CannotServe", "ServeOptions", "log_to", "make_server", "serve_until_signal"]
+__all__ = ["ServeOptions", "announce", "log_to", "make_server", "serve_until_signal"]
 
 logger = logging.getLogger("socketeer.cli")
 
-# Seconds that handlers have after they were cancelled.
+# Seconds that handlers have after they were cancelled, and the lifespan if handlers
+# have used up the time.
 _LAST_WAIT = 1.0
-
-
-class CannotServe(Exception):
-    """
-    Something is wrong with what is to be served; trying again is no use.
-    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +49,9 @@ class ServeOptions:
         unix: Path of a Unix socket.
         tls_cert: File with a certificate.
         tls_key: File with its key.
-        grace: Seconds for handlers to end.
+        lifespan: Whether to use the lifespan of the handler's module: ``"auto"``,
+            ``"on"``, ``"off"``.
+        grace: Seconds for handlers and lifespan to end.
         access_log: Whether to log requests and connections.
         descriptor: File descriptor of a listening socket, instead of an address.
         shared: Whether other processes listen on the port, too.
@@ -68,33 +66,11 @@ class ServeOptions:
     unix: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
+    lifespan: str = "auto"
     grace: float = 10
     access_log: bool = False
     descriptor: int | None = None
     shared: bool = False
-
-
-def load_handler(target: str) -> Handler:
-    """
-    Import a handler.
-
-    Raises:
-        CannotServe: There is none.
-    """
-    module_name, colon, path = target.partition(":")
-    if not colon or not module_name or not path:
-        raise CannotServe(f"{target!r} is not of the form MODULE:HANDLER")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        handler: Any = importlib.import_module(module_name)
-        for name in path.split("."):
-            handler = getattr(handler, name)
-    except (ImportError, AttributeError, SyntaxError) as exc:
-        raise CannotServe(f"cannot import {target!r}: {exc}") from exc
-    if not callable(handler):
-        raise CannotServe(f"{target!r} is no function: {handler!r:.80}")
-    return handler  # type: ignore[no-any-return]
 
 
 def choose_handler(options: ServeOptions) -> Handler:
@@ -189,7 +165,7 @@ async def serve_until_signal(
     options: ServeOptions, *, lifeline: int | None = None
 ) -> int:
     """
-    Serve until SIGINT or SIGTERM.
+    Serve until SIGINT or SIGTERM, or until the lifespan fails.
 
     Args:
         options: What to serve.
@@ -204,21 +180,7 @@ async def serve_until_signal(
         CannotServe: There is nothing that could be served.
     """
     log_to(sys.stderr)
-    stopping = asyncio.Event()
-
-    def listen_for_life() -> None:
-        assert lifeline is not None
-        if not os.read(lifeline, 1):
-            loop.remove_reader(lifeline)
-            stopping.set()
-
-    server = make_server(options)
-    try:
-        await server
-    except OSError as exc:
-        raise CannotServe(str(exc)) from exc
-    loop = asyncio.get_running_loop()
-    hurry = asyncio.Event()
+    stopping, hurry = asyncio.Event(), asyncio.Event()
 
     def stop(number: signal.Signals) -> None:
         if stopping.is_set():
@@ -226,22 +188,70 @@ async def serve_until_signal(
             hurry.set()
         stopping.set()
 
-    with on_signals(stop):
-        if lifeline is None:
-            announce(options, server.sockets)
-        else:
-            loop.add_reader(lifeline, listen_for_life)
+    server = make_server(options)
+    lifespan = Lifespan(load_lifespan(options.target, options.lifespan))
+    patience = options.grace
+    with on_signals(stop), heard(lifeline, stopping):
         try:
-            await stopping.wait()
+            if await lifespan.begin(stopping):
+                await begin_to_listen(server)
+                if lifeline is None:
+                    announce(options, server.sockets)
+                try:
+                    await stopping.wait()
+                finally:
+                    patience = await close(server, options.grace, hurry)
+                    remove_socket(options)
         finally:
-            await close(server, options.grace, hurry)
+            await lifespan.end(max(patience, _LAST_WAIT), hurry)
+    return int(lifespan.has_failed)
+
+
+@contextlib.contextmanager
+def heard(lifeline: int | None, stopping: asyncio.Event) -> Iterator[None]:
+    """
+    Stop when the process at the other end of a lifeline, if there is one, is gone.
+    """
+    if lifeline is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def listen_for_life() -> None:
+        if not os.read(lifeline, 1):
+            loop.remove_reader(lifeline)
+            stopping.set()
+
+    loop.add_reader(lifeline, listen_for_life)
+    try:
+        yield
+    finally:
+        loop.remove_reader(lifeline)
+
+
+async def begin_to_listen(server: Server) -> None:
+    """
+    Listen.
+
+    Raises:
+        CannotServe: The address cannot be used.
+    """
+    try:
+        await server
+    except OSError as exc:
+        raise CannotServe(str(exc)) from exc
+
+
+def remove_socket(options: ServeOptions) -> None:
+    """
+    Remove the Unix socket, if it is nobody else's.
+    """
     if options.unix is not None and options.descriptor is None:
         with contextlib.suppress(OSError):
             os.unlink(options.unix)
-    return 0
 
 
-async def close(server: Server, grace: float, hurry: asyncio.Event) -> None:
+async def close(server: Server, grace: float, hurry: asyncio.Event) -> float:
     """
     Close a server; cancel handlers that do not end in time.
 
@@ -249,7 +259,12 @@ async def close(server: Server, grace: float, hurry: asyncio.Event) -> None:
         server: The server.
         grace: Seconds for handlers to end.
         hurry: Set when there is no time any more.
+
+    Returns:
+        Seconds of the grace that are left.
     """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + grace
     server.close()
     closing = asyncio.ensure_future(server.wait_closed())
     hurrying = asyncio.create_task(hurry.wait())
@@ -257,13 +272,13 @@ async def close(server: Server, grace: float, hurry: asyncio.Event) -> None:
         {closing, hurrying}, timeout=grace, return_when=asyncio.FIRST_COMPLETED
     )
     hurrying.cancel()
-    if closing.done():
-        return
-    handlers = list(server.handler_tasks)
-    logger.warning("%d handlers did not end within --grace", len(handlers))
-    for task in handlers:
-        task.cancel()
-    for connection in list(server.all_connections):
-        connection.transport.abort()
-    # A handler may suppress its cancellation; the process ends all the same.
-    await asyncio.wait({closing}, timeout=_LAST_WAIT)
+    if not closing.done():
+        handlers = list(server.handler_tasks)
+        logger.warning("%d handlers did not end within --grace", len(handlers))
+        for task in handlers:
+            task.cancel()
+        for connection in list(server.all_connections):
+            connection.transport.abort()
+        # A handler may suppress its cancellation; the process ends all the same.
+        await asyncio.wait({closing}, timeout=_LAST_WAIT)
+    return end - loop.time()

@@ -20,9 +20,10 @@ from collections.abc import AsyncIterator
 
 from .._sockets import bind_unix
 from ..asyncio.listener import bind_tcp
+from .loading import CannotServe
 from .loops import on_signals
 from .reloading import changes
-from .serving import CannotServe, ServeOptions, announce, log_to
+from .serving import ServeOptions, announce, log_to
 from .worker import CANNOT_SERVE
 
 __all__ = ["Supervisor", "supervise"]
@@ -37,8 +38,9 @@ MAX_DELAY = 30.0
 # A worker that lived for so many seconds was well; delays begin anew.
 STABLE_TIME = 60.0
 
-# Seconds on top of their own grace, until workers are killed.
-KILL_AFTER = 2.0
+# Seconds on top of their own grace, until workers are killed: they cancel handlers and
+# the lifespan before.
+KILL_AFTER = 4.0
 
 # Connections that wait to be accepted, on a shared Unix socket.
 _BACKLOG = 100

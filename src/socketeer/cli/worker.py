@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import sys
 
+from .loading import CannotServe
 from .loops import run
-from .serving import CannotServe, ServeOptions, serve_until_signal
+from .serving import ServeOptions, serve_until_signal
 
 __all__ = ["CANNOT_SERVE", "main"]
 
