@@ -11,6 +11,8 @@ import asyncio
 import shutil
 import sys
 
+from tests.loss import sabotage
+from tests.loss.checking import BAD
 from tests.loss.world import SingleRedis, WatchedRedis, World
 
 KINDS = {"single": SingleRedis, "watched": WatchedRedis}
@@ -25,13 +27,16 @@ def main():
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--redis", choices=KINDS, default="single")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sabotage", choices=sabotage.KINDS)
     options = parser.parse_args()
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         print("redis-server is not installed", file=sys.stderr)
         return 1
     redis = KINDS[options.redis](program)
-    world = World(redis, options.clients, options.seconds, options.seed)
+    world = World(
+        redis, options.clients, options.seconds, options.seed, options.sabotage
+    )
     late = asyncio.run(world.run())
     counts = world.counts
     print(f"{options.clients} clients, {options.redis} Redis, {options.seconds:g} s")
@@ -39,7 +44,7 @@ def main():
         print(f"  {number:8} x {fault}")
     for name in ("messages", "publishing failed", "gaps told"):
         print(f"  {counts[name]:8} {name}")
-    bad = {name: counts[name] for name in ("gaps untold", "duplicates", "wrong")}
+    bad = {name: counts[name] for name in BAD}
     bad["clients that did not catch up"] = late
     for name, number in bad.items():
         print(f"  {number:8} {name} (must be 0)")

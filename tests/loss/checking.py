@@ -8,7 +8,10 @@ from collections import Counter
 
 from socketeer.pubsub.positions import Position
 
-__all__ = ["Follower"]
+__all__ = ["BAD", "Follower"]
+
+# What must not happen.
+BAD = ("gaps untold", "gaps told in vain", "duplicates", "wrong")
 
 
 class Follower:
@@ -16,9 +19,10 @@ class Follower:
     A client's view of a topic.
 
     Args:
-        published: What publishers were told: positions and numbers, by topic.
-        counts: What is counted: ``messages``, ``gaps told``, ``gaps untold``,
-            ``duplicates``, ``wrong``.
+        published: Positions and numbers of the topic, as publishers were told and
+            followers have seen: all have to agree.
+        counts: What is counted: ``messages``, ``gaps told``, and what is in
+            :data:`BAD`.
 
     Attributes:
         position: Of the last message that was seen, or that was told to begin with.
@@ -46,10 +50,12 @@ class Follower:
         """
         self._replied = True
         if not recovered:
-            if self.position is not None:
+            former, self.position = self.position, Position.parse(position)
+            if former is not None:
                 self.counts["gaps told"] += 1
+                # The log is the same, and long enough: it has all that was missed.
+                self.counts["gaps told in vain"] += former.epoch == self.position.epoch
             # What came before belongs to the time before this position, or after.
-            self.position = Position.parse(position)
             early = [
                 item for item in self._early if item[0].offset > self.position.offset
             ]
@@ -85,8 +91,10 @@ class Follower:
             self.counts["duplicates"] += 1
         elif not self._continues(place):
             self.counts["gaps untold"] += 1
-        if self._published.get(str(place), number) != number:
+        if self._published.setdefault(str(place), number) != number:
             # A position was given out twice.
             self.counts["wrong"] += 1
-        self.position = place
+        if place.epoch != self.position.epoch or place.offset > self.position.offset:
+            # A duplicate takes nobody back: each mistake is counted once.
+            self.position = place
         self._number = max(number, self._number)

@@ -1,5 +1,6 @@
 """
-A server as anybody might write it: ``python -m tests.loss.server PORT URL``.
+A server as anybody might write it: ``python -m tests.loss.server PORT URL``. With a
+third argument, it goes wrong.
 
 Clients connect to ``/TOPIC`` or ``/TOPIC/POSITION``, and are told once whether they
 have recovered.
@@ -13,6 +14,7 @@ import sys
 
 from socketeer.asyncio.server import serve
 from socketeer.pubsub import BrokerUnavailable, Hub, Topics, json_envelope
+from tests.loss.sabotage import sabotage
 
 __all__ = ["topics"]
 
@@ -54,6 +56,8 @@ async def main(port, url):
 
 
 if __name__ == "__main__":
+    for kind in sys.argv[3:]:
+        sabotage(kind)
     while True:
         try:
             asyncio.run(main(int(sys.argv[1]), sys.argv[2]))

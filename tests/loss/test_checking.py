@@ -21,8 +21,12 @@ STORIES = {
         {"gaps untold": 1},
     ),
     "a gap is told": (
-        "reply e.0, e.1=1, connect, e.9=9, reply e.8",
+        "reply e.0, e.1=1, connect, f.9=9, reply f.8",
         {"gaps told": 1, "messages": 2},
+    ),
+    "a gap is told that there is not": (
+        "reply e.0, e.1=1, connect, e.9=9, reply e.8",
+        {"gaps told": 1, "gaps told in vain": 1, "messages": 2},
     ),
     "recovery repeats": (
         "reply e.0, e.1=1, connect, e.1=1, recovered e.1",
@@ -48,9 +52,22 @@ def test_the_judge(name):
             place, _, number = word.partition("=")
             follower.received(place, int(number))
 
-    bad = {key: n for key, n in follower.counts.items() if key != "messages"}
+    bad = {key: n for key, n in follower.counts.items() if n and key != "messages"}
     assert {key: n for key, n in expected.items() if key != "messages"} == bad
     assert (
         expected.get("messages", follower.counts["messages"])
         == (follower.counts["messages"])
     )
+
+
+def test_followers_have_to_agree():
+    """
+    Two messages at one position are wrong, also if no publisher was told about them.
+    """
+    published = {}
+    for number in (1, 2):
+        follower = Follower("t", published)
+        follower.replied(False, "e.0")
+        follower.received("e.1", number)
+
+    assert 1 == follower.counts["wrong"]
