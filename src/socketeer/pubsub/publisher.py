@@ -4,6 +4,7 @@ Publishing, with or without connections of one's own.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -269,6 +270,8 @@ class Publisher(Publishing):
         async with Publisher("redis://localhost") as publisher:
             await publisher.publish("news", "Hello!")
 
+    A publisher belongs to one event loop, until it is stopped.
+
     Args:
         url: Where the broker is; see :class:`.Hub`.
         broker: A broker, instead of ``url``.
@@ -291,6 +294,8 @@ class Publisher(Publishing):
             topics or Topics(),
             max_message_size,
         )
+        # Tasks that publish first do it at the same time.
+        self._changing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -306,18 +311,22 @@ class Publisher(Publishing):
 
     async def start(self) -> None:
         """
-        Connect to the broker; publishing does it, too.
+        Connect to the broker; publishing does it, too. Nothing happens if the publisher
+        is started.
 
         Raises:
             BrokerUnavailable: The broker does not answer.
         """
-        await self._broker.start(Silent())
-        self._is_started = True
+        async with self._changing:
+            if not self._is_started:
+                await self._broker.start(Silent())
+                self._is_started = True
 
     async def stop(self) -> None:
         """
         Leave the broker.
         """
-        if self._is_started:
-            self._is_started = False
-            await self._broker.stop(0)
+        async with self._changing:
+            if self._is_started:
+                await self._broker.stop(0)
+                self._is_started = False

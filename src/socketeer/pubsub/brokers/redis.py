@@ -87,6 +87,7 @@ class RedisBroker:
         self._wait = wait
         self._lease = lease
         self._chance = chance
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._receiver: Receiver | None = None
         self._clients: Clients | None = None
         self._commands: Commands | None = None
@@ -99,6 +100,7 @@ class RedisBroker:
     # Life.
 
     async def start(self, receiver: Receiver) -> None:
+        self._loop = asyncio.get_running_loop()
         self._receiver = receiver
         clients = self._clients = clients_for(self._url, self._timeout)
         self._commands = Commands(clients, self._timeout)
@@ -147,20 +149,37 @@ class RedisBroker:
                     await client.aclose()
         self._renewing = self._channels = self._commands = self._clients = None
 
+    def _check_loop(self) -> None:
+        """
+        Check that the tasks which talk to Redis are of this event loop: nobody would
+        ever answer otherwise.
+
+        Raises:
+            RuntimeError: They are not.
+        """
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(
+                "connected to Redis in another event loop, and not stopped there; "
+                "in programs without a lasting event loop, use SyncPublisher"
+            )
+
     async def _call(self, what: Call | tuple[Any, ...]) -> Any:
         """
         Have Redis do something; return the answer.
 
         Raises:
             BrokerUnavailable: Redis does not answer, or refuses.
+            RuntimeError: This is another event loop.
         """
         if self._commands is None:
             raise BrokerUnavailable("not connected to Redis: the hub is stopped")
+        self._check_loop()
         return await self._commands.call(what)
 
     async def subscribe(self, channel: str) -> None:
         if self._channels is None:
             raise BrokerUnavailable("not connected to Redis: the hub is stopped")
+        self._check_loop()
         await self._channels.subscribe(channel)
 
     async def unsubscribe(self, channel: str) -> None:
