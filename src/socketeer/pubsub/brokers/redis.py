@@ -48,9 +48,10 @@ class RedisBroker:
     """
     A broker over Redis or Valkey.
 
-    Needs ``socketeer[redis]``, and a user who may execute EVAL, EVALSHA, INFO,
-    PUBLISH, SUBSCRIBE, PING and commands on hashes, streams, strings and sorted sets,
-    on keys and channels that begin with the prefix.
+    Needs ``socketeer[redis]``, and a user who may execute EVAL, EVALSHA, PUBLISH,
+    SUBSCRIBE, UNSUBSCRIBE, PING, SELECT, INFO, TIME, DEL, EXPIRE, PEXPIRE and commands
+    on hashes, streams, strings and sorted sets, on keys and channels that begin with
+    the prefix and a colon.
 
     Args:
         url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, as of redis-py;
