@@ -233,3 +233,34 @@ async def test_who_leaves_while_the_broker_is_away_has_left_later(monkeypatch):
 
             assert ["leave ada", "leave eve"] == sorted(heard(events))
             assert ["bob"] == [m.user for m in await hub.members("room")]
+
+
+async def test_another_info_is_no_event():
+    """
+    Members have the new one, in any process; the leave is told with it.
+    """
+    async with processes(2) as (clock, [(one, _), (two, events)]):
+        async with here(two, None), here(one, "ada", 1):
+            assert ["join ada"] == heard(events)
+            async with here(one, "ada", 2):
+                assert [] == events
+                assert [Member("ada", 2)] == await two.members("room")
+                assert [Member("ada", 2)] == await one.users()
+        async with here(two, None):
+            clock.now += 100
+            await one.keep_house()
+            assert [("leave", "ada", 2)] == [(e.kind, e.user, e.info) for e in events]
+
+
+async def test_events_reach_processes_with_subscribers():
+    """
+    Others do not follow the topic; whoever comes is not told who was there before.
+    """
+    async with processes(2) as (_, [(one, _), (two, events)]):
+        async with here(one, "ada"):
+            assert [] == events
+            async with here(two, None):
+                assert [] == events
+                assert [Member("ada", None)] == await two.members("room")
+            async with here(one, "bob"):
+                assert [] == events

@@ -84,7 +84,9 @@ def test_another_event_loop_is_told(kind, server):
     with asyncio.Runner() as one, asyncio.Runner() as two:
         publisher = kind(server.url)
         one.run(publisher.publish("a", "x"))
-        with pytest.raises(RuntimeError, match="another event loop.* use SyncPublisher"):
+        with pytest.raises(
+            RuntimeError, match="another event loop.* use SyncPublisher"
+        ):
             two.run(publisher.publish("a", "x"))
         one.run(publisher.stop())
         two.run(publisher.publish("a", "x"))

@@ -110,6 +110,44 @@ async def test_the_log_is_trimmed(server, prefix):
         assert Position(top.epoch, 6) == after
 
 
+async def test_a_log_that_was_evicted(server, prefix):
+    """
+    Without the stream, the numbers go on and what was missed is told; without the
+    numbers, the epoch is another one, and messages of the old one are gone.
+    """
+    async with broker_for(server, prefix) as broker:
+        retention = Retention(5, 100, 60)
+        for _ in range(3):
+            top = await broker.publish("c", Packet(1, b"x"), retention)
+        server.say(f"DEL {prefix}:{{c}}:log".encode())
+        before = Position(top.epoch, 2)
+        assert (top, None, 4) == await broker.read("c", before, retention)
+        assert (top, [], 4) == await broker.read("c", top, retention)
+        after = await broker.publish("c", Packet(1, b"y"), retention)
+        assert Position(top.epoch, 4) == after
+        reading = await broker.read("c", top, retention)
+        assert [Packet(1, b"y")] == reading.packets
+        server.say(f"DEL {prefix}:{{c}}:meta".encode())
+        anew = await broker.publish("c", Packet(1, b"z"), retention)
+        assert (1, True) == (anew.offset, anew.epoch != top.epoch)
+        assert (await broker.read("c", after, retention)).packets is None
+        reading = await broker.read("c", anew._replace(offset=0), retention)
+        assert [Packet(1, b"z")] == reading.packets
+
+
+async def test_numbers_outlive_the_log(server, prefix):
+    """
+    An epoch that was forgotten while clients are away would be a gap without need.
+    """
+    async with broker_for(server, prefix) as broker:
+        for age in (1, 100_000):
+            await broker.publish("c", Packet(1, b"x"), Retention(5, 100, age))
+            kept = int(server.say(f"TTL {prefix}:{{c}}:log".encode())[1:])
+            meta = int(server.say(f"TTL {prefix}:{{c}}:meta".encode())[1:])
+            assert kept <= age
+            assert meta >= max(2 * age, 24 * 3600) - 5
+
+
 async def test_a_top_below_what_was_seen_changes_the_epoch(server, prefix):
     """
     The log has gone back in time: its numbers would be given out again.

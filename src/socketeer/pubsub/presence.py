@@ -21,7 +21,8 @@ class Member(NamedTuple):
 
     Attributes:
         user: The name.
-        info: What was given to :meth:`.Hub.attach` with it, last.
+        info: What was given to :meth:`.Hub.attach` with it, last; if connections in
+            several processes have different ones, that of one of the processes.
     """
 
     user: str
@@ -30,11 +31,11 @@ class Member(NamedTuple):
 
 class PresenceEvent(NamedTuple):
     """
-    Somebody joined or left a topic.
+    Somebody joined or left a topic. Another ``info`` alone is no event.
 
     Attributes:
         kind: ``"join"``, with the first connection of a user in any process, or
-            ``"leave"``, some time after the last.
+            ``"leave"``, some time after the last, or when the user unsubscribes.
         topic: The topic.
         user: The name.
         info: What was given to :meth:`.Hub.attach` with it, last.

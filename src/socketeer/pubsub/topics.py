@@ -146,9 +146,9 @@ class Topics:
                 cannot be recovered. Without it, the connection is closed with
                 code 1013, so that the client comes back and finds out.
             on_presence: A function that is called with a
-                :class:`~.presence.PresenceEvent` in each process when somebody
-                joins or leaves; what it returns, unless :obj:`None`, is sent to
-                the subscribers in this process.
+                :class:`~.presence.PresenceEvent` when somebody joins or leaves, in
+                each process that has subscribers; what it returns, unless
+                :obj:`None`, is sent to the subscribers in this process.
 
         Raises:
             ValueError: A setting makes no sense.
