@@ -36,6 +36,12 @@ def test_a_position_survives_being_text():
         "a." + "9" * 19,
         "x" * 33 + ".1",
         "a.1\n",
+        1,
+        1.5,
+        True,
+        ["a.1"],
+        {"a": 1},
+        b"a.1",
     ],
 )
 def test_what_is_no_position_is_none(text):

@@ -12,6 +12,7 @@ import pytest
 
 from socketeer.pubsub import BrokerUnavailable, Hub, SyncPublisher
 from socketeer.pubsub.brokers.redis import RedisBroker
+from socketeer.pubsub.brokers.redis_channels import Channels
 from tests.ports import free_port
 from tests.pubsub.harness import FakeConnection
 from tests.pubsub.over_redis import HANG, hubs, until
@@ -179,6 +180,45 @@ async def test_strangers_on_a_channel_are_ignored(server, prefix, caplog):
 
             assert ["x"] == connection.take()
             assert "not a publication, on channel 'topic:flown'" in caplog.text
+
+
+@pytest.mark.parametrize("order", ["nonsense", "7", '{"close": 1}'])
+async def test_strangers_do_not_deafen_a_hub(server, prefix, caplog, order):
+    """
+    What cannot be understood of what hubs tell each other is logged, and what comes
+    after it is heard.
+    """
+    async with hubs(server, prefix) as (hub,):
+        connection = FakeConnection()
+        async with hub.attach(connection, "ada"):
+            name = f"{prefix}:user:ada"
+            await hub._broker._call(("PUBLISH", name, f"- 0 0\n{order}"))
+            await hub.send("ada", "x")
+            await until(lambda: connection.got)
+
+            assert ["x"] == connection.take()
+            assert "not handed on, of channel 'user:ada'" in caplog.text
+            assert connection.closed is None
+
+
+async def test_whatever_happens_a_hub_listens_again(
+    server, prefix, caplog, monkeypatch
+):
+    """
+    An error in the task that listens is logged, and it connects anew.
+    """
+    async with hubs(server, prefix) as (hub,):
+        connection = FakeConnection()
+        async with hub.attach(connection, "ada"):
+            with monkeypatch.context() as patch:
+                patch.setattr(Channels, "_take", lambda *arguments: 1 / 0)
+                await hub.send("ada", "lost")
+                await until(lambda: "ZeroDivisionError" in caplog.text)
+            await until(hub._broker._channels._is_connected.is_set)
+            await hub.send("ada", "x")
+            await until(lambda: connection.got)
+
+            assert ["x"] == connection.take()
 
 
 @contextlib.asynccontextmanager

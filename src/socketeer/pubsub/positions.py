@@ -30,12 +30,12 @@ class Position(NamedTuple):
         return f"{self.epoch}.{self.offset}"
 
     @classmethod
-    def parse(cls, text: str) -> Position | None:
+    def parse(cls, text: object) -> Position | None:
         """
-        Read a position that a client gave back, which may be anything.
+        Read a position that a client gave back, which may be anything that JSON says.
 
         Returns:
             The position, or :obj:`None` if this is none.
         """
-        match = _POSITION.fullmatch(text)
+        match = _POSITION.fullmatch(text) if isinstance(text, str) else None
         return None if match is None else cls(match[1], int(match[2]))

@@ -265,7 +265,8 @@ class Session:
             topic: The topic.
             since: A position from an earlier subscription or message, maybe of
                 another process. All messages after it are sent to the connection
-                before this returns, or it is told that this is impossible.
+                before this returns, or it is told that this is impossible. What is
+                no position, whatever a client sent, is one that does not help.
             recent: For who begins, or cannot recover: how many of the last messages
                 are sent to the connection before this returns, as far as there are.
             on_gap: As for :meth:`.Hub.topic`, for this subscription.

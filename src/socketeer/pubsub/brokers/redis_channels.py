@@ -188,6 +188,9 @@ class Channels:
                 await self._hear()
             except TROUBLE as exc:
                 logger.info("no connection to Redis: %s", exc)
+            except Exception:
+                # Nobody else would notice that nobody listens.
+                logger.exception("listening to Redis failed")
             finally:
                 self._is_connected.clear()
                 await self._disconnect_channels()
@@ -282,4 +285,8 @@ class Channels:
         except ValueError:
             logger.warning("not a publication, on channel %r", channel)
             return
-        self._receiver.received(channel, publication)
+        try:
+            self._receiver.received(channel, publication)
+        except Exception:
+            # One message's trouble is not that of all which follow.
+            logger.exception("message was not handed on, of channel %r", channel)
