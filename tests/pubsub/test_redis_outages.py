@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+from types import SimpleNamespace
 
 import pytest
 
 from socketeer.pubsub import BrokerUnavailable, Hub, SyncPublisher
+from socketeer.pubsub.brokers import redis_channels
 from socketeer.pubsub.brokers.redis import RedisBroker
 from socketeer.pubsub.brokers.redis_channels import Channels
+from socketeer.pubsub.brokers.redis_scripts import Names
 from tests.ports import free_port
 from tests.pubsub.harness import FakeConnection
 from tests.pubsub.over_redis import HANG, hubs, until
@@ -276,3 +280,42 @@ def test_a_failover_is_told(redis_server, prefix):
                     return connection.take()
 
     assert ["1", "2"] == asyncio.run(fail_over())
+
+
+async def test_pauses_grow_and_are_cut_at_random(monkeypatch):
+    """
+    So that not all processes come at once when Redis is back.
+    """
+    pauses, chances = [], itertools.cycle([0.0, 0.5, 1.0])
+    enough = asyncio.Event()
+
+    async def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 8:
+            enough.set()
+            await asyncio.Event().wait()
+
+    class Clients:
+        class channels:  # noqa: N801 (an attribute)
+            def pubsub():
+                raise OSError("away")
+
+    monkeypatch.setattr(
+        redis_channels, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": pause})
+    )
+    channels = Channels(
+        Clients,
+        Names("x"),
+        "own",
+        None,
+        timeout=1,
+        chance=lambda: next(chances),
+        on_return=None,
+    )
+    async with asyncio.timeout(HANG):
+        await enough.wait()
+    await channels.end()
+
+    longest = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    cut = itertools.cycle([1, 0.75, 0.5])
+    assert [pytest.approx(p * c) for p, c in zip(longest, cut, strict=False)] == pauses
