@@ -151,8 +151,22 @@ async def test_a_hub_that_finds_no_redis_says_so():
     hub = Hub(f"redis://127.0.0.1:{free_port()}", clock=lambda: 0)
     hub._broker._timeout = 0.2
     for _ in range(2):
-        with pytest.raises(BrokerUnavailable, match="no answer from Redis"):
+        with pytest.raises(
+            BrokerUnavailable, match="no answer from Redis.*: .*connect"
+        ):
             await hub.start()
+    await hub.stop()
+
+
+async def test_a_hub_that_is_not_let_in_says_why(mortal):
+    """
+    A wrong password is not a server that is away.
+    """
+    mortal.say(b"CONFIG SET requirepass secret")
+    hub = Hub(mortal.url.replace("//", "//:wrong@"), clock=lambda: 0)
+    hub._broker._timeout = 0.5
+    with pytest.raises(BrokerUnavailable, match=r"within 0.5 s .*: .*password"):
+        await hub.start()
     await hub.stop()
 
 

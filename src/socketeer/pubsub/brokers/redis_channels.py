@@ -71,6 +71,8 @@ class Channels:
         self._chance = chance
         self._on_return = on_return
         self._wanted: set[str] = set()
+        # Why there is no connection.
+        self._trouble = ""
         self._channels: Any = None
         self._said: dict[str, deque[list[asyncio.Future[None]]]] = {}
         self._to_say: deque[tuple[bool, str, list[asyncio.Future[None]]]] = deque()
@@ -107,6 +109,7 @@ class Channels:
         except TimeoutError:
             raise BrokerUnavailable(
                 f"no answer from Redis within {self._timeout} s (timeout)"
+                + (f": {self._trouble}" if self._trouble else "")
             ) from None
 
     async def subscribe(self, channel: str) -> None:
@@ -184,9 +187,11 @@ class Channels:
                     self._receiver.resumed()
                     self._on_return()
                 was_connected = True
+                self._trouble = ""
                 pause = FIRST_PAUSE
                 await self._hear()
             except TROUBLE as exc:
+                self._trouble = str(exc)
                 logger.info("no connection to Redis: %s", exc)
             except Exception:
                 # Nobody else would notice that nobody listens.
