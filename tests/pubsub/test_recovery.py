@@ -576,3 +576,17 @@ async def test_idle_channels_are_forgotten():
                 await hub.publish(str(number), "x")
 
         assert len(store._channels) < 200
+
+
+async def test_who_publishes_without_history_is_noticed(caplog):
+    """
+    Once: its settings are not those of the others, and its messages in no log.
+    """
+    store = MemoryStore(clock=Clock(), epochs=epochs())
+    async with hub_with(store) as hub, hub_with(store) as stranger:
+        hub.topic("a", history=10)
+        async with subscribed(hub) as (connection, _):
+            await publish(stranger, 2)
+
+            assert ["1", "2"] == connection.take()
+            assert 1 == caplog.text.count("to topic 'a' without its history")

@@ -196,3 +196,24 @@ async def test_two_topics_that_are_behind_are_both_served():
             await settle()
 
             assert ["a", "a", "b", "b"] == sorted(slow.take())
+
+
+async def test_who_is_behind_and_fails_does_not_spoil_it_for_others(caplog):
+    """
+    What other topics have to say in the same turn is sent.
+    """
+    async with hub_with() as hub:
+        hub.topic("*", history=10)
+        bad, good = FakeConnection(), FakeConnection()
+        async with hub.attach(bad) as behind, hub.attach(good) as session:
+            subscription = await behind.subscribe("a")
+            await session.subscribe("b")
+            bad.stall()
+            await hub.publish("a", "1")
+            end_turn()
+            subscription.send = lambda *arguments: 1 / 0
+            subscription.feed.deliver_prepared("in no log")
+            await hub.publish("b", "2")
+
+            assert ["2"] == good.take()
+            assert "ZeroDivisionError" in caplog.text

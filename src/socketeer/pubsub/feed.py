@@ -88,6 +88,7 @@ class Feed(Audience["Subscription"]):
         "_buffer",
         "_checking",
         "_clock",
+        "_has_unkept",
         "_on_control",
         "_outgoing",
         "_reading",
@@ -127,6 +128,7 @@ class Feed(Audience["Subscription"]):
         self.users = 0
         self.verified_at = 0.0
         self.counters = counters
+        self._has_unkept = False
         self._broker = broker
         self._clock = clock
         self._on_control = on_control
@@ -179,6 +181,8 @@ class Feed(Audience["Subscription"]):
             self._outgoing.deliver()
             self._on_control(self, publication.packet.payload)
         elif position is None or self.settings.retention is None:
+            if position is None and self.settings.history:
+                self._notice_unkept()
             self._deliver_unkept(publication.packet)
         elif self._buffer is not None:
             self._buffer.append(publication)
@@ -189,6 +193,18 @@ class Feed(Audience["Subscription"]):
             self._hand_on(publication.packet)
         elif position.epoch != head.epoch or position.offset > head.offset:
             self.check()
+
+    def _notice_unkept(self) -> None:
+        """
+        Say, once, that a message of a topic with history is in no log.
+        """
+        if not self._has_unkept:
+            self._has_unkept = True
+            logger.warning(
+                "somebody publishes to topic %r without its history: who is away "
+                "misses it untold; give all hubs and publishers the same topics",
+                self.topic,
+            )
 
     def _is_next(self, position: Position | None) -> bool:
         """
@@ -375,7 +391,12 @@ class Feed(Audience["Subscription"]):
         self.counters["dropped"] += len(refused)
         for subscription in list(self.behind):
             for prepared in messages:
-                is_sent = subscription.send(prepared, limit, policy, True)
+                try:
+                    is_sent = subscription.send(prepared, limit, policy, True)
+                except Exception:
+                    # Other topics follow in this turn.
+                    logger.exception("message not written to one connection")
+                    is_sent = False
                 self.counters["dropped"] += not is_sent
 
     # Those who are behind.

@@ -56,7 +56,9 @@ class Hub(Publishing):
             ``"redis://..."``, for instance. By default, there is none, and the hub
             serves this process alone.
         broker: A broker, instead of ``url``.
-        topics: What is set for topics, if several hubs or publishers share it.
+        topics: What is set for topics, if several hubs or publishers share it. What
+            is given here of ``slow``, ``max_backlog``, ``envelope`` and ``on_gap`` then
+            counts for :meth:`broadcast` and :meth:`send` alone.
         slow: What happens to connections that cannot keep up, on topics without
             history, with :meth:`broadcast` and with :meth:`send`; as
             ``on_overflow`` of :func:`~socketeer.asyncio.server.broadcast`.
