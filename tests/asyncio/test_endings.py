@@ -1,43 +1,28 @@
 """
-The table of endings in the documentation, row by row.
+The table of endings in the documentation, row by row, in the asyncio room.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from pathlib import Path
 
 import pytest
 
-from tests.asyncio.endings import ENDINGS, Observed, observe, observe_client
+from tests.asyncio.endings import observe, observe_client
 from tests.asyncio.exchange import connecting, nothing_left_over
 from tests.asyncio.program import program
-from tests.asyncio.raw import RawPeer
+from tests.endings import (
+    ENDINGS,
+    OF_CLIENTS,
+    PROGRAMS,
+    end_of_a_program,
+    expected,
+)
 from tests.under_test import lib
 
 pytestmark = [pytest.mark.anyio, pytest.mark.ours]
 
-PAGE = Path(__file__).parents[2] / "docs" / "endings.md"
-
-# Tested with programs, below: there is nobody left to look at.
-PROGRAMS = {"the event loop is stopped", "the process is killed"}
-
-
-def rows():
-    """
-    Return the rows of the table by their first cell.
-    """
-    found = {}
-    for line in PAGE.read_text("utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 6 and set(cells[0]) != {"-"} and cells[0] != "How it ends":
-            name, *values = cells
-            found[name] = Observed(*values)
-    return found
-
-
-ROWS = rows()
+ROWS = expected("asyncio")
 
 
 def test_the_table_is_complete():
@@ -60,9 +45,7 @@ async def test_an_ending_of_a_server(name, caplog):
     assert ROWS[name] == observed
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, ending in ENDINGS.items() if not ending.of_servers]
-)
+@pytest.mark.parametrize("name", OF_CLIENTS)
 async def test_an_ending_of_a_client(name):
     """
     The close frame, the code and the exception are the same.
@@ -97,22 +80,27 @@ async def test_the_end_of_a_program(name):
     """
     The peer gets no close frame; TCP is ended by the system.
     """
+
+    async def end(process, peer):
+        if name == "the process is killed":
+            process.kill()
+        else:
+            await peer.send_frame("81", b"stop")
+
+    assert ROWS[name] == await end_of_a_program(SERVER, end)
+
+
+async def test_a_client_of_a_program_that_is_killed():
+    """
+    It is told that no close frame came.
+    """
     async with program(SERVER) as process:
         port = int(await process.stdout.readline())
         uri = f"ws://127.0.0.1:{port}"
         async with connecting(uri, ping_interval=None) as client:
             assert "hello" == await client.recv()
-            peer = await RawPeer.connect(port)
-            with contextlib.closing(peer):
-                await peer.read_frame()
-                if name == "the process is killed":
-                    process.kill()
-                else:
-                    await client.send("stop")
-                await process.wait()
-                assert b"" == await peer.read_rest()
+            process.kill()
             with pytest.raises(lib.ConnectionClosedError):
                 await client.recv()
 
-        assert 1006 == client.close_code
-    assert Observed("–", "–", "–", "–", "–") == ROWS[name]
+    assert 1006 == client.close_code
