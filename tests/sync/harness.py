@@ -173,6 +173,12 @@ class RawClient:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """
+        Close the socket.
+        """
         self._file.close()
         self.sock.close()
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.sync.harness import (
     TIMEOUT,
+    RawClient,
     connecting,
     eventually,
     mute_server,
@@ -119,3 +120,30 @@ def test_a_reset_while_a_thread_receives():
 
     [failure] = failures
     assert isinstance(failure.__cause__, ConnectionResetError)
+
+
+def test_a_reset_behind_a_full_queue():
+    """
+    The next ping cannot be sent. That ends the connection, though nobody receives,
+    and nothing more is read.
+    """
+    arrived, ended = [], threading.Event()
+
+    def handler(connection):
+        arrived.append(connection)
+        connection.wait_closed()
+        ended.set()
+
+    options = {"max_queue": 1, "ping_interval": 0.02, "ping_timeout": None}
+    with serving(handler, **options) as server, RawClient(server) as client:
+        for _ in range(10):
+            client.send_frame("81", b"hi")
+        eventually(lambda: arrived and arrived[0]._link.halted)
+        client.sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        client.close()
+
+        assert ended.wait(TIMEOUT)
+        # What was in the queue is still there.
+        assert "hi" == arrived[0].recv()

@@ -249,7 +249,11 @@ class Link(Writer):
         """
         Tell whether the watch has to read.
         """
-        return not self.receiving and (not self.halted or self.discarding)
+        # Of a peer that cannot be written to, no more comes than is here already;
+        # behind it is the end, for which others may wait.
+        return not self.receiving and (
+            not self.halted or self.discarding or self._broken
+        )
 
     # Sending.
 
