@@ -4,12 +4,14 @@ Unusual ends of connections on threads: during the handshake, in TLS, and by nob
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import threading
 
 import pytest
 
+from socketeer.sync.watch import Watch
 from tests.sync.harness import (
     TIMEOUT,
     RawClient,
@@ -147,3 +149,27 @@ def test_a_reset_behind_a_full_queue():
         assert ended.wait(TIMEOUT)
         # What was in the queue is still there.
         assert "hi" == arrived[0].recv()
+
+
+def test_no_file_descriptors_for_the_watch(monkeypatch):
+    """
+    It begins as soon as there are some; who is looked after then, as always.
+    """
+    failures = [OSError(errno.EMFILE, "Too many open files")] * 2
+    make = socket.socketpair
+
+    def socketpair(*args):
+        if failures and threading.current_thread().name == "socketeer.sync watch":
+            raise failures.pop()
+        return make(*args)
+
+    watch = Watch()
+    monkeypatch.setattr("socketeer.sync.writing.WATCH", watch)
+    monkeypatch.setattr("socketeer._sockets.PAUSE", 0.01)
+    monkeypatch.setattr(socket, "socketpair", socketpair)
+    impatient = {"ping_interval": 0.01, "ping_timeout": 0.01, "close_timeout": 0.01}
+    with mute_server(**impatient) as (client, _):
+        assert client.wait_closed(TIMEOUT)
+    eventually(lambda: not watch.is_running())
+
+    assert [] == failures

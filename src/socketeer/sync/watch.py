@@ -25,6 +25,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from .. import _sockets
+
 if TYPE_CHECKING:
     from .link import Link
 
@@ -87,10 +89,12 @@ class Watch:
         """
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run, name="socketeer.sync watch", daemon=True
                 )
-                self._thread.start()
+                # If there is no thread to be had, the next one who asks tries again.
+                thread.start()
+                self._thread = thread
 
     def _wake(self) -> None:
         """
@@ -108,11 +112,9 @@ class Watch:
         """
         Look after connections until there are none.
         """
-        self._selector = selectors.DefaultSelector()
-        self._waker = socket.socketpair()
-        for sock in self._waker:
-            sock.setblocking(False)
-        self._selector.register(self._waker[0], selectors.EVENT_READ)
+        while not self._make_waker():
+            # The process is out of file descriptors. All connections depend on this.
+            time.sleep(_sockets.PAUSE)
         next_look = 0.0
         while True:
             self._take_requests()
@@ -129,6 +131,23 @@ class Watch:
             if not self._links and self._stop():
                 return
             self._sleep(next_look if self._ticking else _NEVER)
+
+    def _make_waker(self) -> bool:
+        """
+        Make what the thread sleeps on; return whether that was possible.
+        """
+        with contextlib.ExitStack() as made:
+            try:
+                selector = made.enter_context(selectors.DefaultSelector())
+                waker = socket.socketpair()
+            except OSError:
+                return False
+            made.pop_all()
+        for sock in waker:
+            sock.setblocking(False)
+        selector.register(waker[0], selectors.EVENT_READ)
+        self._selector, self._waker = selector, waker
+        return True
 
     def _stop(self) -> bool:
         """
