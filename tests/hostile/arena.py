@@ -86,13 +86,15 @@ class Arena:
     Attributes:
         port: Where the target listens.
         role: The target's role in the attack, ``"server"`` or ``"client"``.
+        has_loop: Whether the target has an event loop, which can be blocked.
     """
 
-    def __init__(self, target: Child, healthy: Child) -> None:
+    def __init__(self, target: Child, healthy: Child, has_loop: bool) -> None:
         self._target = target
         self._healthy = healthy
         self.port = int(target.first_line)
         self.role = "server"
+        self.has_loop = has_loop
 
     def tell(self, command: str, *arguments: Any) -> Any:
         """
@@ -172,20 +174,24 @@ class Arena:
 
 
 @contextlib.contextmanager
-def arena_on(loop: str) -> Iterator[Arena]:
+def arena_on(module: str, *arguments: str) -> Iterator[Arena]:
     """
-    Start a target on an event loop, and its healthy clients.
+    Start a target, and its healthy clients.
+
+    Args:
+        module: The module of the target.
+        arguments: Its arguments.
     """
     if FULL:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with contextlib.ExitStack() as stack:
-        target = Child("target", *(["--uvloop"] if loop == "uvloop" else []))
+        target = Child(module, *arguments)
         stack.callback(target.close)
-        arguments = ["--port", target.first_line.strip(), "--clients", str(CLIENTS)]
-        healthy = Child("healthy", *arguments, "--period", str(PERIOD))
+        whom = ["--port", target.first_line.strip(), "--clients", str(CLIENTS)]
+        healthy = Child("healthy", *whom, "--period", str(PERIOD))
         stack.callback(healthy.close)
-        yield Arena(target, healthy)
+        yield Arena(target, healthy, module != "target_threads")
 
 
 async def until(arena: Arena, name: str, number: int) -> None:

@@ -9,14 +9,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
-import json
-import logging
-import os
-import resource
+import inspect
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -25,35 +20,9 @@ from socketeer.asyncio import running
 from socketeer.asyncio.client import connect
 from socketeer.asyncio.server import broadcast, serve
 from socketeer.exceptions import ConnectionClosed
-from tests.hostile.arena import OPEN_TIMEOUT, PATIENCE
+from tests.hostile.targets import MESSAGE, OPTIONS, BaseTarget
 
 __all__: list[str] = []
-
-# Short, so that attacks do not take long; longer at full strength, which makes
-# everybody slower.
-OPTIONS: dict[str, Any] = {
-    "open_timeout": OPEN_TIMEOUT,
-    "ping_interval": 0.4 * PATIENCE,
-    "ping_timeout": 0.4 * PATIENCE,
-    "close_timeout": 0.3 * PATIENCE,
-}
-
-
-class Records(logging.Handler):
-    """
-    Keeps what is logged at level WARNING or above.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """
-        Keep level and message.
-        """
-        self.lines.append(f"{record.levelname} {record.getMessage()}"[:300])
-
 
 # What careless applications do.
 
@@ -74,14 +43,14 @@ async def close(connection: Any) -> None:
 
 async def send_broadcasts(connection: Any) -> None:
     while connection.state == 1:
-        broadcast([connection], bytes(65_536))
+        broadcast([connection], MESSAGE)
         await asyncio.sleep(0.001)
     await connection.wait_closed()
 
 
 async def flood(connection: Any) -> None:
     while True:
-        await connection.send(bytes(65_536))
+        await connection.send(MESSAGE)
 
 
 async def flood_and_close(connection: Any) -> None:
@@ -122,71 +91,29 @@ async def handler(connection: Any) -> None:
     await BEHAVIOURS[connection.request.headers.get("X-Behaviour", "")](connection)
 
 
-def held() -> dict[str, Any]:
-    """
-    Return what this process holds; memory in bytes, with its peak.
-    """
-    gc.collect()
-    status = Path("/proc/self/status").read_text("ascii").splitlines()
-    fields = dict(line.split(":", 1) for line in status)
-    return {
-        "memory": int(fields["VmRSS"].split()[0]) * 1024,
-        "peak": int(fields["VmHWM"].split()[0]) * 1024,
-        "files": len(list(Path("/proc/self/fd").iterdir())),
-        "tasks": len(asyncio.all_tasks()),
-    }
-
-
-def forget_the_peak() -> None:
-    """
-    Let the peak of memory begin anew.
-    """
-    Path("/proc/self/clear_refs").write_text("5", "ascii")
-
-
-class Target:
+class Target(BaseTarget):
     """
     Carries out commands.
     """
 
-    def __init__(self, records: Records) -> None:
-        self.records = records
+    def __init__(self, server: Any) -> None:
+        super().__init__(server)
         self.outcomes: list[asyncio.Task[str]] = []
-        self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
 
-    async def run(self, server: Any) -> None:
+    async def run(self) -> None:
         """
         Read commands and answer them, until there are no more.
         """
-        self.server = server
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
         )
         while line := await reader.readline():
-            command, *arguments = json.loads(line)
-            print(json.dumps(await getattr(self, command)(*arguments)), flush=True)
+            result = self.carry_out(line)
+            self.answer(await result if inspect.isawaitable(result) else result)
 
-    async def measure(self) -> dict[str, Any]:
-        """
-        Return what this process holds; memory in bytes, with its peak.
-        """
-        return held()
-
-    async def statistics(self) -> dict[str, int]:
-        """
-        Return what the server counts; this needs no file descriptor.
-        """
-        numbers: dict[str, int] = self.server.statistics()
-        return numbers
-
-    async def log(self) -> list[str]:
-        """
-        Return what was logged, and forget it; forget the peak of memory.
-        """
-        lines, self.records.lines = self.records.lines, []
-        forget_the_peak()
-        return lines
+    def count_tasks(self) -> int:
+        return len(asyncio.all_tasks())
 
     async def connect(self, port: int, behaviour: str, patience: float) -> None:
         """
@@ -209,18 +136,6 @@ class Target:
         Return how the last visit ended.
         """
         return await self.outcomes.pop()
-
-    async def limit_files(self, spare: int) -> None:
-        """
-        Leave so many file descriptors; -1 for as many as at first.
-        """
-        soft, hard = self.files
-        if spare >= 0:
-            # A new descriptor is the lowest free one.
-            soft = os.dup(0)
-            os.close(soft)
-            soft += spare
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     async def open_another(self) -> int:
         """
@@ -245,11 +160,10 @@ async def main() -> None:
     """
     Serve until standard input ends.
     """
-    records = Records()
-    logging.getLogger().addHandler(records)
     async with serve(handler, "127.0.0.1", 0, backlog=4096, **OPTIONS) as server:
+        target = Target(server)
         print(server.sockets[0].getsockname()[1], flush=True)
-        await Target(records).run(server)
+        await target.run()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,121 @@
+"""
+What targets in all rooms have in common: their options, what they measure and log.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
+from tests.hostile.arena import OPEN_TIMEOUT, PATIENCE
+
+__all__ = ["MESSAGE", "OPTIONS", "BaseTarget"]
+
+# What careless applications send.
+MESSAGE = bytes(65_536)
+
+# Short, so that attacks do not take long; longer at full strength, which makes
+# everybody slower.
+OPTIONS: dict[str, Any] = {
+    "open_timeout": OPEN_TIMEOUT,
+    "ping_interval": 0.4 * PATIENCE,
+    "ping_timeout": 0.4 * PATIENCE,
+    "close_timeout": 0.3 * PATIENCE,
+}
+
+
+class _Records(logging.Handler):
+    """
+    Keeps what is logged at level WARNING or above.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """
+        Keep level and message.
+        """
+        self.lines.append(f"{record.levelname} {record.getMessage()}"[:300])
+
+
+class BaseTarget:
+    """
+    Carries out commands.
+
+    Args:
+        server: The server that is attacked.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self.another: Any = None
+        self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.records = _Records()
+        logging.getLogger().addHandler(self.records)
+
+    def carry_out(self, line: str | bytes) -> Any:
+        """
+        Carry out a command; return the answer, or what to await for it.
+        """
+        command, *arguments = json.loads(line)
+        return getattr(self, command)(*arguments)
+
+    def answer(self, result: Any) -> None:
+        """
+        Answer a command.
+        """
+        print(json.dumps(result), flush=True)
+
+    def count_tasks(self) -> int:
+        """
+        Return how many tasks, or threads, there are.
+        """
+        raise NotImplementedError
+
+    def measure(self) -> dict[str, Any]:
+        """
+        Return what this process holds; memory in bytes, with its peak.
+        """
+        gc.collect()
+        status = Path("/proc/self/status").read_text("ascii").splitlines()
+        fields = dict(line.split(":", 1) for line in status)
+        return {
+            "memory": int(fields["VmRSS"].split()[0]) * 1024,
+            "peak": int(fields["VmHWM"].split()[0]) * 1024,
+            "files": len(list(Path("/proc/self/fd").iterdir())),
+            "tasks": self.count_tasks(),
+        }
+
+    def statistics(self) -> dict[str, int]:
+        """
+        Return what the server counts; this needs no file descriptor.
+        """
+        numbers: dict[str, int] = self.server.statistics()
+        return numbers
+
+    def log(self) -> list[str]:
+        """
+        Return what was logged, and forget it; forget the peak of memory.
+        """
+        lines, self.records.lines = self.records.lines, []
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+        return lines
+
+    def limit_files(self, spare: int) -> None:
+        """
+        Leave so many file descriptors; -1 for as many as at first.
+        """
+        soft, hard = self.files
+        if spare >= 0:
+            # A new descriptor is the lowest free one.
+            soft = os.dup(0)
+            os.close(soft)
+            soft += spare
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
