@@ -336,7 +336,9 @@ def log_of(records: Iterable[Any]) -> str:
     levels = [
         f"{record.levelname}: {record.getMessage().partition(':')[0]}"
         for record in records
-        if record.getMessage() not in _USUAL and not record.name.startswith("asyncio")
+        if record.getMessage() not in _USUAL
+        and not record.getMessage().startswith("server listening")
+        and not record.name.startswith("asyncio")
     ]
     return ", ".join(levels) or "–"
 

@@ -92,10 +92,10 @@ class ServerOpening:
             try:
                 self._stream.start_tls(tls)
             except OSError as exc:
-                # That is what scanners look like: no fault of ours.
+                # That is what scanners look like: no fault of ours, and every day.
                 late = isinstance(exc, TimeoutError)
                 self._count("timed_out" if late else "broken")
-                self._server.logger.info("TLS handshake failed: %s", exc)
+                self._server.logger.debug("TLS handshake failed: %s", exc)
                 self._sock.close()
                 return None
         connection: ServerConnection
