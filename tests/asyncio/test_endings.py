@@ -5,11 +5,12 @@ The table of endings in the documentation, row by row, in the asyncio room.
 from __future__ import annotations
 
 import logging
+import re
 
 import pytest
 
 from tests.asyncio.endings import observe, observe_client
-from tests.asyncio.exchange import connecting, nothing_left_over
+from tests.asyncio.exchange import connecting, nothing_left_over, serving
 from tests.asyncio.program import program
 from tests.endings import (
     ENDINGS,
@@ -17,6 +18,7 @@ from tests.endings import (
     PROGRAMS,
     end_of_a_program,
     expected,
+    rows,
 )
 from tests.under_test import lib
 
@@ -104,3 +106,22 @@ async def test_a_client_of_a_program_that_is_killed():
                 await client.recv()
 
     assert 1006 == client.close_code
+
+
+async def test_the_statistics_are_documented():
+    """
+    All, and no others.
+    """
+    keys = [key for (key,) in rows("key")]
+    names = {name for key in keys for name in re.findall("`(\\w+)`", key)}
+    async with serving() as server:
+        numbers = server.server.statistics()
+
+    # The page says "`rejected_...`" and "`closed_1000` to `closed_1014`".
+    others = {"rejected_max_", "closed_1"}
+    assert set() == names - numbers.keys()
+    assert others == {
+        re.match(r"rejected_max_|closed_1|.*", name)[0]
+        for name in numbers.keys() - names
+    }
+    assert all(isinstance(number, int) for number in numbers.values())
