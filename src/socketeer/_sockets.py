@@ -29,7 +29,8 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 class Shortage:
     """
-    Knows when a process is out of file descriptors or memory, and says so once.
+    Knows when a process is out of file descriptors, memory or threads, and says so
+    once.
 
     Args:
         logger: Where to say it.
@@ -49,6 +50,16 @@ class Shortage:
         """
         if exc.errno not in _EXHAUSTED:
             return False
+        self.note(exc.strerror)
+        return True
+
+    def note(self, what: str | None) -> None:
+        """
+        Take in that something is missing; until :meth:`is_over`, again is no news.
+
+        Args:
+            what: What the system says about it.
+        """
         self._count()
         if not self._complained:
             # Once: it may last, and a full disk would be the next trouble.
@@ -56,9 +67,8 @@ class Shortage:
             self._logger.error(
                 "cannot accept connections, trying again every %.0f s: %s",
                 PAUSE,
-                exc.strerror,
+                what,
             )
-        return True
 
     def is_over(self) -> None:
         """

@@ -65,6 +65,14 @@ def logged_by(row):
     return [] if row.logged == "–" else [row.logged]
 
 
+def test_the_table_is_complete(room):
+    """
+    What differs is said of attacks that there are.
+    """
+    assert {name for name, _, _ in ATTACKS} == set(rows(room))
+    assert rows("asyncio") != rows(room)
+
+
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     ("name", "role", "attack"),

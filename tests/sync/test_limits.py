@@ -455,3 +455,52 @@ def test_draining_that_makes_no_sense(options, problem):
         with pytest.raises(ValueError, match=problem):
             server.shutdown(**options)
         assert not server.is_closing()
+
+
+def test_nothing_can_be_accepted(caplog, monkeypatch):
+    """
+    When file descriptors run out, the server goes on afterwards.
+    """
+    monkeypatch.setattr(submodule("_sockets"), "PAUSE", 0.01)
+    server = server_module.serve(print, "127.0.0.1", 0)
+
+    class Exhausted:
+        def accept(self):
+            raise OSError(24, "Too many open files")
+
+    real, server.socket = server.socket, Exhausted()
+    server._accept()
+    server._accept()
+    server.socket = real
+    server.shutdown()
+
+    [message] = caplog.messages
+    problem = "cannot accept connections, trying again every 0 s: Too many open files"
+    assert problem == message
+    assert 2 == server.statistics()["accept_pauses"]
+
+
+def test_no_more_threads(monkeypatch, caplog):
+    """
+    Connections are closed, which is said once, and the server goes on afterwards.
+    """
+    monkeypatch.setattr(submodule("_sockets"), "PAUSE", 0.01)
+
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    with serving() as server:
+        monkeypatch.setattr(threading.Thread, "start", start)
+        for _ in range(2):
+            with socket.create_connection(server.socket.getsockname()) as sock:
+                sock.settimeout(TIMEOUT)
+                assert b"" == sock.recv(1)
+        monkeypatch.undo()
+        with connecting(server) as client:
+            client.send("Hello")
+            assert "Hello" == client.recv(TIMEOUT)
+        numbers = server.statistics()
+
+    said = "cannot accept connections, trying again every 0 s: can't start new thread"
+    assert [said] == caplog.messages
+    assert (2, 2) == (numbers["accept_pauses"], numbers["handshakes_broken"])

@@ -243,13 +243,26 @@ class Server(BaseServer["ServerConnection"]):
             sock, _ = self.socket.accept()
         except OSError as exc:
             if self._shortage.is_cause_of(exc):
-                self._stop.wait(time.monotonic() + _sockets.PAUSE)
+                self._pause()
             # Otherwise, the client has gone already.
             return
-        self._shortage.is_over()
         if self.census.is_crowded():
             self._turn_away(sock)
+        elif not self._begin(sock):
+            self._pause()
             return
+        self._shortage.is_over()
+
+    def _pause(self) -> None:
+        """
+        Accept nothing for a while, unless the server is to stop.
+        """
+        self._stop.wait(time.monotonic() + _sockets.PAUSE)
+
+    def _begin(self, sock: socket.socket) -> bool:
+        """
+        Serve a connection in a thread; return whether there was one to be had.
+        """
         prepare_socket(sock)
         self.census.arrive()
         with self._lock:
@@ -262,13 +275,14 @@ class Server(BaseServer["ServerConnection"]):
                 # Under the lock: whoever waits for threads finds them running.
                 thread.start()
             except RuntimeError as exc:
-                # Out of threads.
-                self.logger.warning("cannot serve a connection: %s", exc)
+                self._shortage.note(str(exc))
+                self.census.count("handshakes_broken")
                 self.census.leave(None, None)
                 sock.close()
-                return
+                return False
             self._openings.add(opening)
             self._threads.add(thread)
+            return True
 
     def _turn_away(self, sock: socket.socket) -> None:
         """
