@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from socketeer.sync.link import Link
 from socketeer.sync.watch import Watch
 from tests.sync.harness import (
     TIMEOUT,
@@ -173,3 +174,27 @@ def test_no_file_descriptors_for_the_watch(monkeypatch):
     eventually(lambda: not watch.is_running())
 
     assert [] == failures
+
+
+def test_a_mistake_while_nobody_receives(monkeypatch, caplog):
+    """
+    It ends the connection, not the thread which looks after all others.
+    """
+
+    def read_now(link, buffer):
+        raise RuntimeError("a mistake")
+
+    with mute_server() as (_, sock), monkeypatch.context() as patch:
+        with mute_server() as (client, its_sock):
+            patch.setattr(Link, "read_now", read_now)
+            its_sock.sendall(bytes.fromhex("8100"))
+            assert client.wait_closed(TIMEOUT)
+            with pytest.raises(lib.ConnectionClosedError) as info:
+                client.recv()
+            assert isinstance(info.value.__cause__, RuntimeError)
+        patch.undo()
+        sock.sendall(bytes.fromhex("8900"))
+        sock.settimeout(TIMEOUT)
+        assert b"\x8a" == sock.recv(1)
+
+    assert ["connection failed"] == caplog.messages

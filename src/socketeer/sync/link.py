@@ -402,3 +402,11 @@ class Link(Writer):
                 self.failure = exc
             self.receive_eof()
             self._lose()
+
+    def break_off(self, exc: Exception) -> None:
+        """
+        Cut the connection because of an error that is neither ours nor the peer's:
+        of an extension, say. The watch must not end of it.
+        """
+        self._protocol.logger.error("connection failed", exc_info=exc)
+        self.abort(exc)

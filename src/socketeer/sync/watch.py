@@ -191,10 +191,13 @@ class Watch:
         Read and write what can be read and written.
         """
         with link.lock:
-            if mask & selectors.EVENT_WRITE:
-                link.settle()
-            if mask & selectors.EVENT_READ and link.is_unattended():
-                link.read_now(self._buffer)
+            try:
+                if mask & selectors.EVENT_WRITE:
+                    link.settle()
+                if mask & selectors.EVENT_READ and link.is_unattended():
+                    link.read_now(self._buffer)
+            except Exception as exc:
+                link.break_off(exc)
             self._register(link, True)
 
     def _take_requests(self) -> None:
@@ -290,8 +293,11 @@ class Watch:
                 continue
             with link.lock:
                 link.deadline = None
-                if not link.lost:
-                    link.do_what_is_due(now)
+                try:
+                    if not link.lost:
+                        link.do_what_is_due(now)
+                except Exception as exc:
+                    link.break_off(exc)
                 self._register(link, bool(link.watched & selectors.EVENT_READ))
                 self._arm(link)
 
