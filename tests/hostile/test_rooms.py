@@ -55,7 +55,10 @@ def arena(room):
     One process is attacked by all, one after another.
     """
     with arena_on(f"target_{room}") as arena:
+        before = arena.tell("measure")
         yield arena
+        # Not even a little of each.
+        arena.settled(before)
 
 
 def logged_by(row):
