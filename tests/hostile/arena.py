@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import json
 import os
 import resource
@@ -95,6 +96,14 @@ class Arena:
         self.port = int(target.first_line)
         self.role = "server"
         self.has_loop = has_loop
+
+    def in_role(self, role: str) -> Arena:
+        """
+        Return the same arena, with the target in this role.
+        """
+        other = copy.copy(self)
+        other.role = role
+        return other
 
     def tell(self, command: str, *arguments: Any) -> Any:
         """

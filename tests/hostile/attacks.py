@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import zlib
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ NOTHING = "nothing: TCP ends"
 BOMB_SIZE = 2**30 if FULL else 2**26
 
 
+@functools.cache
 def bomb(size: int) -> bytes:
     """
     Return a message of permessage-deflate that decompresses to so many zeros.

@@ -62,8 +62,7 @@ def test_an_attack(arena, name, role, attack):
     The attacker gets what the page says, at most one line is logged, memory is
     bounded, the healthy clients are served, and everything is released.
     """
-    arena.role = role
-    got, logged = assail(arena, [name], attack)
+    got, logged = assail(arena.in_role(role), [name], attack)
 
     assert ROWS[name].gets == got
     assert ([] if ROWS[name].logged == "–" else [ROWS[name].logged]) == logged
