@@ -86,21 +86,21 @@ class Scene(abc.ABC):
 
     async def in_the_handler(self, act: str) -> None:
         """
-        Have the handler do something, then return.
+        Have the handler do something.
         """
         self.act = act
         await self.peer.send_frame("81", b"go")
 
     def obey(self, close: Callable[..., Any]) -> Any:
         """
-        Do, as the handler, what is wanted.
+        Do, as the handler, what is wanted; it goes on then.
 
         Args:
             close: Closes the connection; its result is returned, to be awaited.
         """
         if self.act == "raises":
             raise RuntimeError("a mistake in the handler")
-        return close(*_CLOSES[self.act]) if self.act in _CLOSES else None
+        return close(*_CLOSES[self.act])
 
     @abc.abstractmethod
     def cancel(self) -> None:
@@ -116,8 +116,10 @@ class Scene(abc.ABC):
 
     def describe_end(self) -> str:
         """
-        Return how the handler's loop ended.
+        Return how the handler's loop ended, or a dash if the handler left it.
         """
+        if self.act == "returns":
+            return "–"
         if self.raised is None:
             return "ends"
         name = type(self.raised).__name__

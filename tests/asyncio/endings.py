@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+from socketeer.exceptions import ConnectionClosedOK
 from tests.asyncio.exchange import serving
 from tests.asyncio.harness import facing_raw_peer, wait_until
 from tests.asyncio.raw import RawPeer
@@ -32,10 +33,12 @@ class AsyncioScene(Scene):
         try:
             async for message in connection:
                 if message == "go":
-                    closing = self.obey(connection.close)
-                    if closing is not None:
-                        await closing
-                    return
+                    if self.act == "returns":
+                        return
+                    await self.obey(connection.close)
+            # Where the loop ends, so does this.
+            with contextlib.suppress(ConnectionClosedOK):
+                await connection.recv()
         except BaseException as exc:
             self.raised = exc
             raise

@@ -11,6 +11,7 @@ import contextlib
 import threading
 from typing import Any
 
+from socketeer.exceptions import ConnectionClosedOK
 from tests.asyncio.harness import wait_until
 from tests.asyncio.raw import RawListener, RawPeer
 from tests.endings import Ending, Observed, Scene, grown, log_of, read_to_the_end
@@ -39,8 +40,12 @@ class ThreadsScene(Scene):
         try:
             for message in connection:
                 if message == "go":
+                    if self.act == "returns":
+                        return
                     self.obey(connection.close)
-                    return
+            # Where the loop ends, so does this.
+            with contextlib.suppress(ConnectionClosedOK):
+                connection.recv()
         except BaseException as exc:
             self.raised = exc
             raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from socketeer.exceptions import ConnectionClosed
+from socketeer.exceptions import ConnectionClosed, ConnectionClosedOK
 from socketeer.trio.client import connect
 from socketeer.trio.server import serve
 from tests.endings import Ending, Observed, Scene, grown, log_of, read_to_the_end
@@ -91,10 +91,12 @@ class TrioScene(Scene):
         try:
             async for message in connection:
                 if message == "go":
-                    closing = self.obey(connection.aclose)
-                    if closing is not None:
-                        await closing
-                    return
+                    if self.act == "returns":
+                        return
+                    await self.obey(connection.aclose)
+            # Where the loop ends, so does this.
+            with contextlib.suppress(ConnectionClosedOK):
+                await connection.recv()
         except BaseException as exc:
             self.raised = exc
             raise
