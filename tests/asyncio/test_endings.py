@@ -4,6 +4,7 @@ The table of endings in the documentation, row by row, in the asyncio room.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 
@@ -11,7 +12,9 @@ import pytest
 
 from tests.asyncio.endings import observe, observe_client
 from tests.asyncio.exchange import connecting, nothing_left_over, serving
+from tests.asyncio.harness import settle, wait_until
 from tests.asyncio.program import program
+from tests.asyncio.raw import RawPeer
 from tests.endings import (
     ENDINGS,
     OF_CLIENTS,
@@ -125,3 +128,30 @@ async def test_the_statistics_are_documented():
         for name in numbers.keys() - names
     }
     assert all(isinstance(number, int) for number in numbers.values())
+
+
+async def test_a_handler_that_awaits_something_else():
+    """
+    It is not disturbed by the end of its connection, and learns of it later.
+    """
+    connections, learned = [], []
+    go_on = asyncio.Event()
+
+    async def handler(connection):
+        connections.append(connection)
+        await go_on.wait()
+        with pytest.raises(lib.ConnectionClosedError) as info:
+            await connection.send("too late")
+        learned.append(str(info.value))
+
+    async with nothing_left_over(), serving(handler) as server:
+        peer = await RawPeer.connect(server.port)
+        await wait_until(lambda: bool(connections))
+        peer.reset()
+        await connections[0].wait_closed()
+        await settle()
+        assert 1 == server.server.statistics()["handlers"]
+        go_on.set()
+        await wait_until(lambda: bool(learned))
+
+    assert ["no close frame received or sent"] == learned
