@@ -152,6 +152,36 @@ def test_a_reset_behind_a_full_queue():
         assert "hi" == arrived[0].recv()
 
 
+def test_sending_after_a_reset_behind_a_full_queue():
+    """
+    It raises, though nobody receives: also without a keepalive.
+    """
+    arrived, gone, ended = [], threading.Event(), threading.Event()
+
+    def handler(connection):
+        arrived.append(connection)
+        gone.wait(TIMEOUT)
+        with pytest.raises(lib.ConnectionClosedError):
+            while True:
+                connection.send("Are you there?")
+        ended.set()
+
+    with (
+        serving(handler, max_queue=1, ping_interval=None) as server,
+        RawClient(server) as client,
+    ):
+        for _ in range(10):
+            client.send_frame("81", b"hi")
+        eventually(lambda: arrived and arrived[0]._link.halted)
+        client.sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        client.close()
+        gone.set()
+
+        assert ended.wait(TIMEOUT)
+
+
 def test_no_file_descriptors_for_the_watch(monkeypatch):
     """
     It begins as soon as there are some; who is looked after then, as always.
