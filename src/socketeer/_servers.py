@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ._opening import unusable_response
 from .exceptions import InvalidHeader
-from .frames import CloseCode
+from .frames import Close, CloseCode, Frame, Opcode
 from .limits import Census, Limits, Meter, address_key, retry_after
 from .protocol import OPEN
 from .server import ServerProtocol
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .limits import Rate
     from .typing import LoggerLike, StatusLike
 
-__all__ = ["BaseServer", "ServerSide", "drain_code", "make_limits"]
+__all__ = ["BaseServer", "ServerSide", "closing_code", "make_limits"]
 
 C = TypeVar("C", bound="ServerSide")
 
@@ -67,7 +67,9 @@ def _trust(proxies: Iterable[str | Network]) -> TrustedProxies:
     return TrustedProxies(proxies)
 
 
-def drain_code(drain: float | None, close_connections: bool, code: int) -> int:
+def closing_code(
+    drain: float | None, close_connections: bool, code: int, reason: str
+) -> int:
     """
     Return the close code of a server that closes.
 
@@ -75,17 +77,21 @@ def drain_code(drain: float | None, close_connections: bool, code: int) -> int:
         drain: Seconds over which connections are closed, if so.
         close_connections: Whether connections are closed at all.
         code: The code that was asked for.
+        reason: The reason.
 
     Raises:
         ValueError: These do not go together.
+        ProtocolError: The code or the reason cannot be sent.
     """
-    if drain is None:
-        return code
-    if not 0 <= drain < math.inf:
-        raise ValueError(f"drain must be positive or zero, got {drain!r}")
-    if not close_connections:
-        raise ValueError("drain has a meaning only with close_connections")
-    return CloseCode.SERVICE_RESTART if code == CloseCode.GOING_AWAY else code
+    if drain is not None:
+        if not 0 <= drain < math.inf:
+            raise ValueError(f"drain must be positive or zero, got {drain!r}")
+        if not close_connections:
+            raise ValueError("drain has a meaning only with close_connections")
+        if code == CloseCode.GOING_AWAY:
+            code = CloseCode.SERVICE_RESTART
+    Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
+    return code
 
 
 class BaseServer(Generic[C]):

@@ -60,6 +60,22 @@ async def test_close_with_another_code_and_reason(code):
         assert (code, "back in a minute") == (client.close_code, client.close_reason)
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize(("code", "reason"), [(999, ""), (1005, ""), (1001, "x" * 124)])
+async def test_close_with_what_cannot_be_sent(code, reason):
+    """
+    Is refused at once, and nothing is closed.
+    """
+    async with nothing_left_over(), serving() as server:
+        async with connecting(server.uri) as client:
+            with pytest.raises(lib.ProtocolError):
+                server.server.close(code=code, reason=reason)
+
+            assert server.server.is_serving()
+            await client.send("still here")
+            assert "still here" == await client.recv()
+
+
 async def test_the_end_of_the_context_closes_with_1001():
     """
     Leaving `async with serve(...)` is the same as `close()`.

@@ -442,15 +442,17 @@ def test_shutdown_in_a_signal_handler():
     assert -1 == server.fileno()
 
 
-def test_shutdown_with_a_bad_code():
+@pytest.mark.parametrize("words", [(999, ""), (1005, ""), (1001, "x" * 124)])
+def test_shutdown_with_what_cannot_be_sent(words):
     """
     Nothing is closed.
     """
     with serving() as server, connecting(server) as client:
         with pytest.raises(lib.ProtocolError):
-            server.shutdown(code=999)
+            server.shutdown(True, *words)
         client.send("still here")
         assert "still here" == client.recv(TIMEOUT)
+        connecting(server).close()
 
 
 def test_logging(caplog):

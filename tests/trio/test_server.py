@@ -442,8 +442,9 @@ async def test_closes_with_another_code():
     """
     async with serving(echo) as running:
         peer = await running.raw_client()
-        with pytest.raises(ProtocolError):
-            await running.server.aclose(code=1005)
+        for code, reason in [(1005, ""), (999, ""), (1001, "x" * 124)]:
+            with pytest.raises(ProtocolError):
+                await running.server.aclose(code=code, reason=reason)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
                 functools.partial(running.server.aclose, code=1012, reason="update")

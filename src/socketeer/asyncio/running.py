@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from .._connection import report_handler
-from .._servers import BaseServer, drain_code
+from .._servers import BaseServer, closing_code
 from ..http11 import SERVER, Response
 from ..limits import Limits, spread
 from ..protocol import OPEN
@@ -269,9 +269,10 @@ class Server(BaseServer["ServerConnection"]):
             A future which is done when the server is closed. It need not be awaited.
 
         Raises:
+            ProtocolError: The code or the reason cannot be sent. Nothing was closed.
             ValueError: ``drain`` is negative, or no connections are to be closed.
         """
-        code = drain_code(drain, close_connections, code)
+        code = closing_code(drain, close_connections, code, reason)
         if self.close_task is None:
             loop = self.get_loop()
             self._drained = loop.create_future()

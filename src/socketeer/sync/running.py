@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import _sockets
 from .._connection import report_handler
-from .._servers import BaseServer, drain_code
+from .._servers import BaseServer, closing_code
 from .._sockets import Shortage
-from ..frames import Close
 from ..http11 import SERVER
 from ..limits import spread
 from ..utils import get_socket_name
@@ -394,11 +393,10 @@ class Server(BaseServer["ServerConnection"]):
                 503 meanwhile, unless this is called by the thread that accepts them.
 
         Raises:
-            ProtocolError: The code cannot be sent. Nothing was closed.
+            ProtocolError: The code or the reason cannot be sent. Nothing was closed.
             ValueError: ``drain`` is negative, or no connections are to be closed.
         """
-        code = drain_code(drain, close_connections, code)
-        Close(code, reason).check()
+        code = closing_code(drain, close_connections, code, reason)
         with self._lock:
             if self._closing:
                 if drain == 0 and self._drained is not None:

@@ -12,9 +12,8 @@ import trio
 
 from .. import _sockets
 from .._connection import report_handler
-from .._servers import BaseServer, drain_code
+from .._servers import BaseServer, closing_code
 from .._sockets import Shortage
-from ..frames import Close
 from ..http11 import SERVER
 from ..limits import spread
 from ..protocol import OPEN
@@ -258,11 +257,10 @@ class Server(BaseServer["ServerConnection"], trio.abc.AsyncResource):
                 with 0 ends the draining.
 
         Raises:
-            ProtocolError: The code cannot be sent. Nothing was closed.
+            ProtocolError: The code or the reason cannot be sent. Nothing was closed.
             ValueError: ``drain`` is negative, or no connections are to be closed.
         """
-        code = drain_code(drain, close_connections, code)
-        Close(code, reason).check()
+        code = closing_code(drain, close_connections, code, reason)
         if self._drained is not None and drain == 0:
             self._drained.set()
         try:
