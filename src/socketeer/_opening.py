@@ -1,20 +1,23 @@
 """
-The answers of a server's opening handshake that are the same in whatever room.
+A server's opening handshake, from the request to the response, in whatever room.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Generator
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .http11 import Response
+from .http11 import Request, Response
 
 if TYPE_CHECKING:
+    from ._servers import BaseServer
     from .server import ServerProtocol
     from .typing import LoggerLike
 
 __all__ = [
-    "check_response",
+    "Answering",
     "closing_response",
     "failure_response",
     "late_response",
@@ -22,6 +25,146 @@ __all__ = [
 ]
 
 _FAILED = "Failed to open a WebSocket connection"
+
+# A hook with its arguments; what it returns may have to be awaited.
+_Call = Callable[[], Any]
+
+_Hooks = tuple[Callable[..., Any] | None, Callable[..., Any] | None]
+
+
+class Answering:
+    """
+    Finds the response to a request.
+
+    The room calls the hooks::
+
+        call = answering.go_on()
+        while call is not None:
+            try:
+                result = call()
+            except Exception as exc:
+                call = answering.go_on(failure=exc)
+            else:
+                call = answering.go_on(result)
+
+    Args:
+        server: The server; it may be crowded, or closing.
+        connection: The connection, for the hooks.
+        protocol: The handshake without I/O.
+        request: The request.
+        hooks: ``process_request`` and ``process_response``.
+
+    Attributes:
+        response: The response, when there is no further hook to call.
+        has_failed: Whether that is since a hook has failed.
+    """
+
+    __slots__ = ("_hooks", "_protocol", "_server", "_steps", "has_failed", "response")
+
+    def __init__(
+        self,
+        server: BaseServer[Any],
+        connection: Any,
+        protocol: ServerProtocol,
+        request: Request,
+        hooks: _Hooks,
+    ) -> None:
+        self._server = server
+        self._protocol = protocol
+        self._hooks = hooks
+        self._steps = self._decide(connection, request)
+        self.response: Response | None = None
+        self.has_failed = False
+
+    def go_on(
+        self, result: object = None, *, failure: Exception | None = None
+    ) -> _Call | None:
+        """
+        Take in what became of a hook, or begin.
+
+        Args:
+            result: What it returned.
+            failure: What it raised.
+
+        Returns:
+            The next hook, to be called without arguments; :obj:`None` if there is a
+            response.
+        """
+        try:
+            if failure is not None:
+                return self._steps.throw(failure)
+            return self._steps.send(result)
+        except StopIteration as end:
+            self.response = end.value
+        except _HookFailed as exc:
+            self.response = exc.response
+            self.has_failed = True
+        return None
+
+    def _decide(
+        self, connection: Any, request: Request
+    ) -> Generator[_Call, object, Response]:
+        """
+        Ask the server, the hooks and the protocol, in the order that all rooms have.
+        """
+        server, protocol = self._server, self._protocol
+        before, after = self._hooks
+        refusal = server.locate(connection, protocol, request)
+        if refusal is not None:
+            return refusal
+        response = yield from self._ask("process_request", before, connection, request)
+        if response is None:
+            response = protocol.accept(request)
+            if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+                # Whom nobody would close the connection of is not counted, either.
+                refusal = self._refuse_late() or server.admit(connection, protocol)
+                if refusal is not None:
+                    return refusal
+        if server.server_header is not None:
+            response.headers["Server"] = server.server_header
+        connection.response = response
+        other = yield from self._ask(
+            "process_response", after, connection, request, response
+        )
+        if other is not None:
+            response = other
+        refusal = None
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            # Maybe the hook took its time.
+            refusal = self._refuse_late()
+        return refusal or response
+
+    def _refuse_late(self) -> Response | None:
+        """
+        Return the answer to somebody whose connection nobody would close any more.
+        """
+        return closing_response(self._protocol) if self._server.is_closing() else None
+
+    def _ask(
+        self, name: str, hook: Callable[..., Any] | None, connection: Any, *args: Any
+    ) -> Generator[_Call, object, Response | None]:
+        """
+        Have a hook called, if there is one, and return its response.
+        """
+        if hook is None:
+            return None
+        try:
+            result = yield functools.partial(hook, connection, *args)
+            return check_response(name, result)
+        except Exception as exc:
+            raise _HookFailed(
+                failure_response(self._protocol, connection.logger, name, exc)
+            ) from exc
+
+
+class _HookFailed(Exception):
+    """
+    A hook raised; there is an answer to that.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
 
 
 def check_response(name: str, response: object) -> Response | None:

@@ -9,15 +9,16 @@ import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from ._connection import report_handler
 from ._opening import unusable_response
 from .exceptions import InvalidHeader
 from .frames import Close, CloseCode, Frame, Opcode
-from .limits import Census, Limits, Meter, address_key, retry_after
+from .limits import Census, Limits, Meter, address_key, retry_after, spread
 from .protocol import OPEN
 from .server import ServerProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ._core.limited import LimitedSession
     from .forwarded import Network, TrustedProxies
@@ -123,6 +124,35 @@ class BaseServer(Generic[C]):
         self.server_header = server_header
         self.logger: LoggerLike = logger or logging.getLogger("socketeer.server")
 
+    # What the rooms add.
+
+    def is_closing(self) -> bool:
+        """
+        Tell whether the server was told to close.
+        """
+        raise NotImplementedError
+
+    def count_handlers(self) -> int:
+        """
+        Return how many handlers have not returned.
+        """
+        raise NotImplementedError
+
+    # What users ask.
+
+    def statistics(self) -> dict[str, int]:
+        """
+        Return counters and gauges, for monitoring.
+
+        Gauges tell how many there are now: ``connections`` that are open,
+        ``handshakes`` in progress, ``handlers`` that have not returned, and
+        ``addresses`` with a connection if ``max_connections_per_address`` is set. All
+        others only ever grow; the documentation of endings lists them.
+
+        It is cheap, and a new dictionary each time.
+        """
+        return {**self.census.statistics(), "handlers": self.count_handlers()}
+
     @property
     def connections(self) -> set[C]:
         """
@@ -135,6 +165,8 @@ class BaseServer(Generic[C]):
             for connection in self.all_connections
             if cast("Any", connection).state is OPEN
         }
+
+    # Clients that come.
 
     def turn_away(self) -> bytes:
         """
@@ -192,15 +224,45 @@ class BaseServer(Generic[C]):
         response.headers["Retry-After"] = retry_after()
         return response
 
-    def set_limits(self, session: LimitedSession) -> None:
+    def welcome(self, connection: C) -> None:
         """
-        Limit what the peer of an open connection may do.
+        Take in that an opening handshake has succeeded.
         """
+        session: LimitedSession = cast("Any", connection)._link
         limits = self.limits
         if limits.is_metered:
             session.meter = Meter(limits, session.clock())
         if limits.idle_timeout is not None:
             session.idle_timeout = limits.idle_timeout
+        connection._was_open = True
+        self.census.open()
+
+    # Connections that go.
+
+    def report(self, connection: C, exc: BaseException) -> None:
+        """
+        Log why a handler ended.
+        """
+        open_connection = cast("Any", connection)
+        if report_handler(open_connection._link, open_connection.logger, exc):
+            self.census.count("handlers_failed")
+
+    def draining(self, seconds: float, start: float) -> Iterator[tuple[float, C]]:
+        """
+        Return the open connections, and when to close each of them.
+
+        Args:
+            seconds: How long that takes in all.
+            start: The time.
+        """
+        connections = self.connections
+        self.logger.info(
+            "server draining %d connections over %.0f s", len(connections), seconds
+        )
+        for at, connection in zip(
+            spread(len(connections), seconds), connections, strict=True
+        ):
+            yield start + at, connection
 
     def count_end(self, connection: C) -> None:
         """

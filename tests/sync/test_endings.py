@@ -5,6 +5,7 @@ Unusual ends of connections on threads: during the handshake, in TLS, and by nob
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import struct
 import threading
@@ -45,32 +46,55 @@ def test_a_hook_that_closes_the_connection():
 
 def test_a_hook_that_returns_while_the_server_shuts_down():
     """
-    The connection opens, and is closed as all others.
+    The client is told so, as who comes later is.
     """
-    asked, go_on = threading.Event(), threading.Event()
-    codes = []
+    asked = threading.Event()
+    statuses = []
 
     def process_response(connection, request, response):
         asked.set()
-        go_on.wait(TIMEOUT)
+        eventually(server.is_closing)
 
     def connect():
-        client = connecting(server)
-        client.wait_closed(TIMEOUT)
-        codes.append(client.close_code)
+        with pytest.raises(lib.InvalidStatus) as refused:
+            connecting(server)
+        statuses.append(refused.value.response.status_code)
 
     with serving(process_response=process_response) as server:
-        connects = threading.Thread(target=connect)
-        connects.start()
+        client = threading.Thread(target=connect)
+        client.start()
         assert asked.wait(TIMEOUT)
-        closing = threading.Thread(target=server.shutdown)
-        closing.start()
-        eventually(server.is_closing)
-        go_on.set()
-        closing.join(TIMEOUT)
-        connects.join(TIMEOUT)
+        server.shutdown()
+        client.join(TIMEOUT)
 
-    assert [1001] == codes
+    assert [503] == statuses
+    assert 0 == server.statistics()["connections"]
+
+
+def test_a_connection_that_opens_while_the_server_shuts_down():
+    """
+    It opens, and is closed as all others.
+    """
+    shutdowns = []
+
+    def shut_down(record):
+        """
+        Do so when it is too late to refuse: the response is made.
+        """
+        if record.getMessage() == "connection open" and not shutdowns:
+            shutdowns.append(threading.Thread(target=server.shutdown))
+            shutdowns[0].start()
+            eventually(lambda: server.socket.fileno() == -1)
+        return False
+
+    logger = logging.getLogger("tests.sync.shutdown")
+    logger.setLevel(logging.INFO)
+    logger.addFilter(shut_down)
+    with serving(logger=logger) as server, connecting(server) as client:
+        assert client.wait_closed(TIMEOUT)
+        shutdowns[0].join(TIMEOUT)
+
+    assert 1001 == client.close_code
 
 
 def test_garbage_inside_of_tls(server_ssl_context, client_ssl_context):

@@ -9,7 +9,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from .._opening import (
-    check_response,
+    Answering,
     closing_response,
     failure_response,
     late_response,
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ..server import ServerProtocol
-    from .running import Hook
     from .server import Server, ServerConnection
 
 __all__ = ["ServerOpening"]
@@ -47,6 +46,8 @@ class ServerOpening:
         self.protocol = protocol
         self.server = server
         self.request: Request | None = None
+        # Finds the response to it.
+        self.answering: Answering | None = None
         # Waits for a hook.
         self.task: asyncio.Task[None] | None = None
         # Whether the transport can carry a response: not before TLS is up.
@@ -79,11 +80,15 @@ class ServerOpening:
         for event in self.protocol.events_received():
             if isinstance(event, Request):
                 self.request = self.connection.request = event
-                refusal = self.server.locate(self.connection, self.protocol, event)
-                if refusal is None:
-                    self._process_request(event)
-                else:
-                    self._reject(refusal)
+                server = self.server
+                self.answering = Answering(
+                    server,
+                    self.connection,
+                    self.protocol,
+                    event,
+                    (server.process_request, server.process_response),
+                )
+                self._go_on(self.answering.go_on())
                 return
         if self.protocol.handshake_exc is not None:
             # The protocol has an answer to what is not a request.
@@ -131,141 +136,62 @@ class ServerOpening:
         elif not self.answered and self.request is None:
             self._reject(closing_response(self.protocol))
 
-    # The steps.
-
-    def _process_request(self, request: Request) -> None:
-        """
-        Ask the ``process_request`` hook.
-        """
-        self._ask(
-            "process_request",
-            self.server.process_request,
-            (self.connection, request),
-            self._decide,
-        )
-
-    def _decide(self, response: Response | None) -> None:
-        """
-        Make the response, unless the hook did.
-        """
-        protocol = self.protocol
-        request = self.request
-        assert request is not None
-        if response is None:
-            response = protocol.accept(request)
-            if response.status_code == 101 and self.server.is_closing():
-                self._reject(closing_response(protocol))
-                return
-            if response.status_code == 101:
-                refusal = self.server.admit(self.connection, protocol)
-                if refusal is not None:
-                    self._reject(refusal)
-                    return
-        else:
-            assert isinstance(response, Response)
-        if self.server.server_header is not None:
-            response.headers["Server"] = self.server.server_header
-        self.connection.response = response
-        self._ask(
-            "process_response",
-            self.server.process_response,
-            (self.connection, request, response),
-            self._answer,
-        )
-
-    def _answer(self, response: Response | None) -> None:
-        """
-        Send the response.
-        """
-        if response is not None:
-            assert isinstance(response, Response)
-            self.connection.response = response
-        response = self.connection.response
-        assert response is not None
-        protocol = self.protocol
-        if response.status_code == 101 and self.server.is_closing():
-            # A hook took its time; nobody would close the connection any more.
-            self._reject(closing_response(protocol))
-            return
-        protocol.send_response(response)
-        self._write()
-        if protocol.state is OPEN:
-            self.answered = True
-            self.connection._opened(protocol)
-            self.connection._link.feed(protocol.unread_data())
-        else:
-            self._finish()
-
     # Hooks.
 
-    def _ask(
-        self,
-        name: str,
-        hook: Hook | None,
-        args: tuple[Any, ...],
-        then: Callable[[Response | None], None],
-    ) -> None:
+    def _go_on(self, call: Callable[[], Any] | None) -> None:
         """
-        Call a hook and go on with its result.
+        Call hooks until one returns something to await, or there is a response.
         """
-        if hook is None:
-            then(None)
-            return
-        try:
-            result = hook(*args)
-        except Exception as exc:
-            self._fail(name, exc)
-            return
-        if inspect.isawaitable(result):
-            self.task = asyncio.get_running_loop().create_task(
-                self._ask_later(name, result, then)
-            )
-        else:
-            self._go_on(name, result, then)
+        answering = self.answering
+        assert answering is not None
+        while call is not None:
+            try:
+                result = call()
+            except Exception as exc:
+                if self._is_over():
+                    return
+                call = answering.go_on(failure=exc)
+                continue
+            if inspect.isawaitable(result):
+                self.task = asyncio.get_running_loop().create_task(
+                    self._go_on_later(result)
+                )
+                return
+            if self._is_over():
+                return
+            call = answering.go_on(result)
+        assert answering.response is not None
+        self._answer(answering.response)
 
-    async def _ask_later(
-        self,
-        name: str,
-        awaitable: Awaitable[Response | None],
-        then: Callable[[Response | None], None],
-    ) -> None:
+    async def _go_on_later(self, awaitable: Awaitable[object]) -> None:
         """
-        Go on with the result of a coroutine.
+        Go on with what a hook returned to await.
         """
+        answering = self.answering
+        assert answering is not None
+        result, failure = None, None
         try:
             result = await awaitable
         except Exception as exc:
-            self.task = None
-            self._fail(name, exc)
-            return
+            failure = exc
         self.task = None
-        self._go_on(name, result, then)
+        if not self._is_over():
+            self._go_on(answering.go_on(result, failure=failure))
 
-    def _go_on(
-        self,
-        name: str,
-        result: object,
-        then: Callable[[Response | None], None],
-    ) -> None:
+    def _is_over(self) -> bool:
         """
-        Check the result of a hook.
+        Tell whether there is an answer already, or nobody to get one.
         """
-        if self.answered or self.connection._link.lost:
-            return
-        try:
-            response = check_response(name, result)
-        except TypeError as exc:
-            self._fail(name, exc)
-        else:
-            then(response)
+        return self.answered or self.connection._link.lost
 
     def _fail(self, name: str, exc: Exception) -> None:
         """
         Answer for a hook that raised.
         """
-        if self.answered or self.connection._link.lost:
-            return
-        self._reject(failure_response(self.protocol, self.connection.logger, name, exc))
+        if not self._is_over():
+            self._reject(
+                failure_response(self.protocol, self.connection.logger, name, exc)
+            )
 
     # Ends.
 
@@ -274,10 +200,22 @@ class ServerOpening:
         Send a response that no hook has asked for.
         """
         self._cancel()
+        self._answer(response)
+
+    def _answer(self, response: Response) -> None:
+        """
+        Send the response.
+        """
+        protocol = self.protocol
         self.connection.response = response
-        self.protocol.send_response(response)
+        protocol.send_response(response)
         self._write()
-        self._finish()
+        if protocol.state is OPEN:
+            self.answered = True
+            self.connection._opened(protocol)
+            self.connection._link.feed(protocol.unread_data())
+        else:
+            self._finish()
 
     def _write(self) -> None:
         """

@@ -10,10 +10,9 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from .._connection import report_handler
 from .._servers import BaseServer, closing_code
 from ..http11 import SERVER, Response
-from ..limits import Limits, spread
+from ..limits import Limits
 from ..protocol import OPEN
 from ..utils import get_socket_name
 from .opening import ServerOpening
@@ -139,18 +138,8 @@ class Server(BaseServer["ServerConnection"]):
 
     # Connections.
 
-    def statistics(self) -> dict[str, int]:
-        """
-        Return counters and gauges, for monitoring.
-
-        Gauges tell how many there are now: ``connections`` that are open,
-        ``handshakes`` in progress, ``handlers`` that have not returned, and
-        ``addresses`` with a connection if ``max_connections_per_address`` is set. All
-        others only ever grow; the documentation of endings lists them.
-
-        It is cheap, and a new dictionary each time.
-        """
-        return {**self.census.statistics(), "handlers": len(self.handler_tasks)}
+    def count_handlers(self) -> int:  # noqa: D102 - inherited
+        return len(self.handler_tasks)
 
     def is_closing(self) -> bool:
         """
@@ -202,19 +191,12 @@ class Server(BaseServer["ServerConnection"]):
             exc = task.exception()
             if exc is not None:
                 code = 1011
-                self._report(connection, exc)
+                self.report(connection, exc)
         if link.state == OPEN:
             link.begin_close(code, "")
         if link.lost:
             self.forget(connection)
         self._check_idle()
-
-    def _report(self, connection: ServerConnection, exc: BaseException) -> None:
-        """
-        Log why a handler ended.
-        """
-        if report_handler(connection._link, connection.logger, exc):
-            self.census.count("handlers_failed")
 
     def forget(self, connection: ServerConnection) -> None:
         """
@@ -289,15 +271,9 @@ class Server(BaseServer["ServerConnection"]):
         Close the connections one after another.
         """
         assert self._drained is not None
-        connections = self.connections
-        self.logger.info(
-            "server draining %d connections over %.0f s", len(connections), seconds
-        )
         clock = asyncio.get_running_loop().time
-        start = clock()
-        times = spread(len(connections), seconds)
-        for at, connection in zip(times, connections, strict=True):
-            wait = start + at - clock()
+        for at, connection in self.draining(seconds, clock()):
+            wait = at - clock()
             if wait > 0 and not self._drained.done():
                 await asyncio.wait([self._drained], timeout=wait)
             link = connection._link

@@ -100,12 +100,9 @@ class ServerConnection(ServerSide, Connection):
         return token
 
     def _opened(self, protocol: Protocol) -> None:
-        server = self.server
-        server.set_limits(self._link)
+        self.server.welcome(self)
         super()._opened(protocol)
-        self._was_open = True
-        server.census.open()
-        server.start_handler(self)
+        self.server.start_handler(self)
 
     def _pack_handshake(self) -> None:
         server = self.server

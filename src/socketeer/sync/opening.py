@@ -11,12 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from .._opening import (
-    check_response,
-    closing_response,
-    failure_response,
-    late_response,
-)
+from .._opening import Answering, closing_response, late_response
 from ..http11 import Request, Response
 from ..protocol import OPEN
 from .stream import TLS, Stream
@@ -30,16 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Hook", "ServerOpening"]
 
 Hook = Callable[..., Response | None]
-
-
-class _HookFailed(Exception):
-    """
-    A hook raised; what it says is the answer.
-    """
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
 
 
 class ServerOpening:
@@ -65,7 +50,7 @@ class ServerOpening:
         self._sock = sock
         self._server = server
         self._factory = factory
-        self._process_request, self._process_response = hooks
+        self._hooks = hooks
         self._open_timeout, self._close_timeout = timeouts
         self._stream = Stream(sock, self._after(self._open_timeout))
         self._has_request = False
@@ -172,49 +157,31 @@ class ServerOpening:
         """
         Ask the hooks for a response.
         """
-        protocol = connection.protocol
         connection.request = request
-        refusal = self._server.locate(connection, protocol, request)
-        if refusal is not None:
-            return refusal
-        try:
-            response = self._ask(
-                "process_request", self._process_request, connection, request
-            )
-            if response is None:
-                response = protocol.accept(request)
-                if response.status_code == 101:
-                    refusal = self._refuse(connection)
-                    if refusal is not None:
-                        return refusal
-            if self._server.server_header is not None:
-                response.headers["Server"] = self._server.server_header
-            connection.response = response
-            other = self._ask(
-                "process_response",
-                self._process_response,
-                connection,
-                request,
-                response,
-            )
-        except _HookFailed as exc:
+        answering = Answering(
+            self._server, connection, connection.protocol, request, self._hooks
+        )
+        call = answering.go_on()
+        is_late = False
+        while call is not None:
+            try:
+                result: Any = call()
+                if inspect.iscoroutine(result):
+                    # What it is will be complained about.
+                    result.close()
+            except Exception as exc:
+                call = answering.go_on(failure=exc)
+            else:
+                call = answering.go_on(result)
+            deadline = self._stream.deadline
+            is_late = deadline is not None and time.monotonic() >= deadline
+        if answering.has_failed:
             self._give_time()
-            return exc.response
-        deadline = self._stream.deadline
-        if deadline is not None and time.monotonic() >= deadline:
+        elif is_late:
             self._count("timed_out")
             self._give_time()
-            return late_response(protocol, True)
-        return response if other is None else other
-
-    def _refuse(self, connection: ServerConnection) -> Response | None:
-        """
-        Return the answer to a good request for which there is no room.
-        """
-        protocol = connection.protocol
-        if self._server.is_closing():
-            return closing_response(protocol)
-        return self._server.admit(connection, protocol)
+            return late_response(connection.protocol, True)
+        return cast("Response", answering.response)
 
     def _give_time(self) -> None:
         """
@@ -242,25 +209,6 @@ class ServerOpening:
                 return cast("Request", event)
             if protocol.handshake_exc is not None:
                 return None
-
-    def _ask(
-        self, name: str, hook: Hook | None, connection: ServerConnection, *args: Any
-    ) -> Response | None:
-        """
-        Call a hook.
-        """
-        if hook is None:
-            return None
-        try:
-            result: Any = hook(connection, *args)
-            if inspect.iscoroutine(result):
-                result.close()
-            return check_response(name, result)
-        except Exception as exc:
-            response = failure_response(
-                connection.protocol, connection.logger, name, exc
-            )
-            raise _HookFailed(response) from exc
 
     def _finish(self, connection: ServerConnection) -> None:
         """

@@ -15,11 +15,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import _sockets
-from .._connection import report_handler
 from .._servers import BaseServer, closing_code
 from .._sockets import Shortage
 from ..http11 import SERVER
-from ..limits import spread
 from ..utils import get_socket_name
 from .census import Census
 from .opening import Hook, ServerOpening
@@ -180,18 +178,8 @@ class Server(BaseServer["ServerConnection"]):
         with self._lock:
             return super().connections
 
-    def statistics(self) -> dict[str, int]:
-        """
-        Return counters and gauges, for monitoring.
-
-        Gauges tell how many there are now: ``connections`` that are open,
-        ``handshakes`` in progress, ``handlers`` that have not returned, and
-        ``addresses`` with a connection if ``max_connections_per_address`` is set. All
-        others only ever grow; the documentation of endings lists them.
-
-        It is cheap, and a new dictionary each time.
-        """
-        return {**self.census.statistics(), "handlers": self._handlers}
+    def count_handlers(self) -> int:  # noqa: D102 - inherited
+        return self._handlers
 
     def is_closing(self) -> bool:
         """
@@ -335,10 +323,8 @@ class Server(BaseServer["ServerConnection"]):
                 return
             self.all_connections.add(connection)
             self._handlers += 1
-        self.set_limits(connection._link)
+        self.welcome(connection)
         connection._link.when_lost = functools.partial(self.count_end, connection)
-        connection._was_open = True
-        self.census.open()
         connection._opened()
         if self._close is not None:
             # The server was shut down meanwhile.
@@ -353,8 +339,7 @@ class Server(BaseServer["ServerConnection"]):
             self._reception.handler(connection)
             code = 1000
         except Exception as exc:
-            if report_handler(connection._link, connection.logger, exc):
-                self.census.count("handlers_failed")
+            self.report(connection, exc)
         finally:
             with self._lock:
                 self._handlers -= 1
@@ -432,14 +417,8 @@ class Server(BaseServer["ServerConnection"]):
         """
         flag = self._drained
         assert flag is not None
-        connections = self.connections
-        self.logger.info(
-            "server draining %d connections over %.0f s", len(connections), seconds
-        )
-        start = time.monotonic()
-        times = spread(len(connections), seconds)
-        for at, connection in zip(times, connections, strict=True):
-            flag.wait(start + at)
+        for at, connection in self.draining(seconds, time.monotonic()):
+            flag.wait(at)
             connection._link.begin_close(code, reason)
         with self._lock:
             self._drained = None

@@ -6,16 +6,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import trio
 
-from .._opening import (
-    check_response,
-    closing_response,
-    failure_response,
-    late_response,
-)
+from .._opening import Answering, closing_response, late_response
 from ..http11 import Request, Response
 from ..protocol import OPEN
 from .pump import end_stream
@@ -28,16 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Hook", "ServerOpening"]
 
 Hook = Callable[..., Awaitable[Response | None] | Response | None]
-
-
-class _HookFailed(Exception):
-    """
-    A hook raised. There is a response for that.
-    """
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
 
 
 class ServerOpening:
@@ -115,45 +100,21 @@ class ServerOpening:
         if request is None:
             # The protocol has an answer to what is not a request.
             return None
-        server = self._reception.server
-        refusal = server.locate(connection, protocol, request)
-        if refusal is not None:
-            return refusal
-        try:
-            response = await self._ask("process_request", connection, request)
-            if response is None:
-                response = protocol.accept(request)
-                if response.status_code == 101:
-                    refusal = server.admit(connection, protocol)
-                    if refusal is not None:
-                        return refusal
-            if server.server_header is not None:
-                response.headers["Server"] = server.server_header
-            connection.response = response
-            other = await self._ask("process_response", connection, request, response)
-        except _HookFailed as exc:
-            return exc.response
-        return response if other is None else other
-
-    async def _ask(
-        self, name: str, connection: ServerConnection, *args: Any
-    ) -> Response | None:
-        """
-        Call a hook.
-        """
-        hook: Hook | None = getattr(self._reception, name)
-        if hook is None:
-            return None
-        try:
-            result = hook(connection, *args)
-            if inspect.isawaitable(result):
-                result = await result
-            return check_response(name, result)
-        except Exception as exc:
-            protocol = cast("ServerProtocol", connection.protocol)
-            raise _HookFailed(
-                failure_response(protocol, connection.logger, name, exc)
-            ) from exc
+        reception = self._reception
+        answering = Answering(
+            reception.server, connection, protocol, request, reception.hooks
+        )
+        call = answering.go_on()
+        while call is not None:
+            try:
+                result = call()
+                if inspect.isawaitable(result):
+                    result = await result
+            except Exception as exc:
+                call = answering.go_on(failure=exc)
+            else:
+                call = answering.go_on(result)
+        return answering.response
 
     async def _answer(
         self,
@@ -177,8 +138,6 @@ class ServerOpening:
                 server.census.count("handshakes_timed_out")
                 response = late_response(protocol, connection.request is not None)
         if response is not None:
-            if server.closing and response.status_code == 101:
-                response = closing_response(protocol)
             connection.response = response
             protocol.send_response(response)
         data = b"".join(protocol.data_to_send())

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from .. import _sockets
-from .._connection import report_handler
 from .._servers import BaseServer, closing_code
 from .._sockets import Shortage
 from ..http11 import SERVER
-from ..limits import spread
 from ..protocol import OPEN
 from ..utils import get_socket_name
 from .watching import watch_loop
@@ -83,18 +81,14 @@ class Server(BaseServer["ServerConnection"], trio.abc.AsyncResource):
         self._serving = False
         self._handlers = 0
 
-    def statistics(self) -> dict[str, int]:
+    def is_closing(self) -> bool:
         """
-        Return counters and gauges, for monitoring.
-
-        Gauges tell how many there are now: ``connections`` that are open,
-        ``handshakes`` in progress, ``handlers`` that have not returned, and
-        ``addresses`` with a connection if ``max_connections_per_address`` is set. All
-        others only ever grow; the documentation of endings lists them.
-
-        It is cheap, and a new dictionary each time.
+        Tell whether :meth:`aclose` was called.
         """
-        return {**self.census.statistics(), "handlers": self._handlers}
+        return self.closing
+
+    def count_handlers(self) -> int:  # noqa: D102 - inherited
+        return self._handlers
 
     def open(self, connection: ServerConnection, response: bytes) -> None:
         """
@@ -104,11 +98,8 @@ class Server(BaseServer["ServerConnection"], trio.abc.AsyncResource):
             connection: The connection.
             response: What is still to be written of the handshake.
         """
-        link = connection._link
-        self.set_limits(link)
-        link.when_lost = functools.partial(self.count_end, connection)
-        connection._was_open = True
-        self.census.open()
+        self.welcome(connection)
+        connection._link.when_lost = functools.partial(self.count_end, connection)
         connection._opened(response)
 
     # Serving.
@@ -202,12 +193,12 @@ class Server(BaseServer["ServerConnection"], trio.abc.AsyncResource):
             code = 1000
         except Exception as exc:
             code = 1011
-            self._report(connection, exc)
+            self.report(connection, exc)
         except BaseExceptionGroup as group:
             # Of the handler's own nursery: not all of it is for those above.
             failures, others = group.split(Exception)
             if failures is not None:
-                self._report(connection, failures)
+                self.report(connection, failures)
             assert others is not None, "a group of exceptions is one itself"
             raise others from None
         finally:
@@ -217,13 +208,6 @@ class Server(BaseServer["ServerConnection"], trio.abc.AsyncResource):
             finally:
                 self.all_connections.discard(connection)
                 connection.logger.info("connection closed")
-
-    def _report(self, connection: ServerConnection, exc: BaseException) -> None:
-        """
-        Log why a handler ended.
-        """
-        if report_handler(connection._link, connection.logger, exc):
-            self.census.count("handlers_failed")
 
     # Closing.
 
@@ -298,14 +282,8 @@ class Server(BaseServer["ServerConnection"], trio.abc.AsyncResource):
         Close the connections one after another.
         """
         drained = self._drained = trio.Event()
-        connections = self.connections
-        self.logger.info(
-            "server draining %d connections over %.0f s", len(connections), seconds
-        )
-        start = trio.current_time()
-        times = spread(len(connections), seconds)
-        for at, connection in zip(times, connections, strict=True):
-            with trio.move_on_at(start + at):
+        for at, connection in self.draining(seconds, trio.current_time()):
+            with trio.move_on_at(at):
                 await drained.wait()
             if connection._link.state == OPEN:
                 connection._link.begin_close(code, reason)

@@ -265,8 +265,7 @@ async def serve(
         handler,
         ssl,
         factory,
-        process_request,
-        process_response,
+        (process_request, process_response),
         open_timeout,
     )
     server = reception.server = Server(

@@ -33,8 +33,7 @@ class Reception:
         handler: Called with the connection when it is OPEN.
         ssl: TLS context, or :obj:`None`.
         factory: Makes connections.
-        process_request: Hook, see :func:`serve`.
-        process_response: Hook, see :func:`serve`.
+        hooks: ``process_request`` and ``process_response``.
         open_timeout: Seconds for the opening handshake, or :obj:`None`.
         server: The server on whose behalf this happens.
     """
@@ -42,8 +41,7 @@ class Reception:
     handler: Callable[[ServerConnection], Awaitable[object]]
     ssl: ssl_module.SSLContext | None
     factory: ConnectionFactory
-    process_request: Hook | None
-    process_response: Hook | None
+    hooks: tuple[Hook | None, Hook | None]
     open_timeout: float | None
     server: Server = dataclasses.field(init=False)
 
