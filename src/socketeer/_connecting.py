@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from .http11 import Request
     from .typing import Origin
 
-__all__ = ["Connecter", "make_request", "prepare_protocol", "repeatable"]
+__all__ = [
+    "Connecter",
+    "make_request",
+    "prepare_protocol",
+    "repeatable",
+    "unix_uri",
+]
 
 
 def prepare_protocol(*, origin: Origin | None, **options: Any) -> dict[str, Any]:
@@ -30,6 +36,15 @@ def prepare_protocol(*, origin: Origin | None, **options: Any) -> dict[str, Any]
         "origin": origin,
         **negotiation_arguments("client", enable_client_permessage_deflate, **options),
     }
+
+
+def unix_uri(uri: str | None, ssl: object) -> str:
+    """
+    Return the URI for a Unix socket, for which there need not be one.
+    """
+    if uri is not None:
+        return uri
+    return "ws://localhost/" if ssl is None else "wss://localhost/"
 
 
 def repeatable(headers: HeadersLike | None) -> HeadersLike | None:

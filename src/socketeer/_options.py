@@ -1,5 +1,5 @@
 """
-What the options of ``serve()`` and ``connect()`` mean that all rooms have.
+What the options of ``serve()``, ``connect()`` and the like mean that all rooms have.
 
 Each text stands once. The rooms' docstrings name the options, in the order of the
 signature, and :func:`documented` puts the texts in.
@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-__all__ = ["CONNECT", "SERVE", "documented"]
+__all__ = ["BROADCAST", "CONNECT", "ROUTE", "SERVE", "documented"]
 
 T = TypeVar("T")
 
@@ -157,3 +157,43 @@ CONNECT = {
     "create_connection": ("Class of the connection, or a function that makes it."),
 }
 """Options of ``connect()``."""
+
+BROADCAST = {
+    "connections": "The connections: a set, say.",
+    "message": "The message: :class:`str` for text, bytes-like for binary.",
+    "raise_exceptions": (
+        "Whether to raise failures, when all connections have been served; otherwise "
+        "they are logged as warnings."
+    ),
+    "text": (
+        ":obj:`True` sends bytes in a text frame, :obj:`False` sends a string in a "
+        "binary frame."
+    ),
+    "on_overflow": (
+        'What happens to a peer with a larger backlog. ``"close"`` closes the '
+        'connection with code 1013. ``"drop"`` drops this message. ``"latest"`` drops '
+        "the broadcasts that wait and were not begun."
+    ),
+    "TypeError": (
+        "The message is neither :class:`str` nor bytes-like. Nothing was sent."
+    ),
+    "ValueError": "``on_overflow`` is none of the above. Nothing was sent.",
+    "ExceptionGroup": (
+        "With ``raise_exceptions``: the message could not be sent to some "
+        "connections. The others got it."
+    ),
+}
+"""Options and errors of ``broadcast()``."""
+
+ROUTE = {
+    "server_name": (
+        "Name under which clients know the server, for redirects and for rules with "
+        "subdomains; by default, what they say in ``Host``."
+    ),
+    "ssl": (
+        "Context for TLS. :obj:`True` says that a proxy in front does TLS, so that "
+        "redirects begin with ``wss://``."
+    ),
+    "create_router": "Class of the router, or a function that makes one.",
+}
+"""Options of ``route()``."""

@@ -301,10 +301,10 @@ class ServerSide:
     __slots__ = ()
 
     # What trusted proxies tell; None if the peer is the client.
-    _client_address: Any
+    _client_address: Any = None
     # How the server counts this connection, once it was admitted.
-    _place: str | None
-    _was_open: bool
+    _place: str | None = None
+    _was_open: bool = False
 
     def respond(self, status: StatusLike, text: str) -> Response:
         """

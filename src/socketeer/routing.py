@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _compatibility
 from .datastructures import MultipleValuesError
@@ -31,8 +31,7 @@ __all__ = [
     "BaseRouter",
     "RoutedConnection",
     "after_coroutine",
-    "make_router",
-    "routing_hook",
+    "prepare_route",
 ]
 
 # A name or an address, and perhaps a port (RFC 9112, 3.2; RFC 3986, 3.2.2).
@@ -141,53 +140,43 @@ class BaseRouter:
         return None
 
 
-R = TypeVar("R", bound=BaseRouter)
+Hook = Callable[..., Any]
 
 
-def make_router(
-    create_router: Callable[[Map, str | None, str], R],
+def prepare_route(
+    create_router: Callable[[Map, str | None, str], Any],
     url_map: Map,
     server_name: str | None,
-    *,
-    secure: bool,
-) -> R:
+    ssl: object,
+    after: Callable[[Hook, Hook], Hook],
+    arguments: dict[str, Any],
+) -> tuple[Hook, dict[str, Any]]:
     """
-    Make the router behind ``route()``.
+    Return the handler and the other arguments of ``serve()`` behind ``route()``.
 
     Args:
-        create_router: The class, or a function that makes one.
+        create_router: The class of the router, or a function that makes one.
         url_map: Rules; their endpoints are handlers.
         server_name: Name under which clients know the server.
-        secure: Whether clients connect with TLS.
+        ssl: Context for TLS; :obj:`True` if a proxy in front does TLS.
+        after: Returns a hook that asks one after the other.
+        arguments: The user's arguments of ``serve()``.
 
     Raises:
         ImportError: werkzeug is not installed.
     """
     if werkzeug is None:
         raise ImportError("route() requires werkzeug: pip install 'socketeer[router]'")
-    return create_router(url_map, server_name, "wss" if secure else "ws")
-
-
-Hook = Callable[..., Any]
-
-
-def routing_hook(
-    router: BaseRouter,
-    arguments: dict[str, Any],
-    after: Callable[[Hook, Hook], Hook],
-) -> Hook:
-    """
-    Return the ``process_request`` hook behind ``route()``.
-
-    Args:
-        router: Finds handlers.
-        arguments: The user's arguments of ``serve()``; the hook is taken out.
-        after: Returns a hook that asks one after the other.
-    """
+    router = create_router(url_map, server_name, "ws" if ssl is None else "wss")
     hook = _compatibility.adapt_process_request(
         arguments.pop("process_request", None)
     ) or _compatibility.overridden_process_request(arguments.get("create_connection"))
-    return router.route_request if hook is None else after(hook, router.route_request)
+    if ssl is not None and ssl is not True:
+        arguments["ssl"] = ssl
+    arguments["process_request"] = (
+        router.route_request if hook is None else after(hook, router.route_request)
+    )
+    return router.handler, arguments
 
 
 def after_coroutine(hook: Hook, then: Hook) -> Hook:

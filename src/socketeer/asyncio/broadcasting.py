@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._messages import Failures, check_overflow, prepare
+from .._options import BROADCAST, documented
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["broadcast"]
 
 
+@documented(BROADCAST)
 def broadcast(
     connections: Iterable[Connection],
     message: Data | BytesLike,
@@ -37,24 +39,18 @@ def broadcast(
     up with its broadcasts is not served at the cost of everybody's memory.
 
     Args:
-        connections: The connections: a set, say.
-        message: The message: :class:`str` for text, bytes-like for binary.
-        text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
-            in a binary frame.
-        raise_exceptions: Whether to raise failures, when all connections have
-            been served; otherwise they are logged as warnings.
+        connections: ...
+        message: ...
+        text: ...
+        raise_exceptions: ...
         max_backlog: Bytes that may wait to be written to a peer already;
             :obj:`None` for any number.
-        on_overflow: What happens to a peer with a larger backlog. ``"close"``
-            closes the connection with code 1013. ``"drop"`` drops this message.
-            ``"latest"`` drops the broadcasts that wait and were not begun.
+        on_overflow: ...
 
     Raises:
-        TypeError: The message is neither :class:`str` nor bytes-like. Nothing
-            was sent.
-        ValueError: ``on_overflow`` is none of the above. Nothing was sent.
-        ExceptionGroup: With ``raise_exceptions``: the message could not be
-            written to some connections. The others got it.
+        TypeError: ...
+        ValueError: ...
+        ExceptionGroup: ...
     """
     prepared = prepare(message, text=text)
     check_overflow(on_overflow)

@@ -10,7 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .. import _compatibility as compatibility
-from .._connecting import Connecter, make_request, prepare_protocol, repeatable
+from .._connecting import (
+    Connecter,
+    make_request,
+    prepare_protocol,
+    repeatable,
+    unix_uri,
+)
 from .._options import CONNECT, documented
 from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
@@ -387,8 +393,7 @@ def unix_connect(
             ``wss://localhost/`` with ``ssl``.
         **kwargs: Arguments of :func:`connect`; ``host`` and ``port`` have no effect.
     """
-    if uri is None:
-        uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
+    uri = unix_uri(uri, kwargs.get("ssl"))
     if path is not None:
         kwargs["path"] = path
     return connect(uri, unix=True, **kwargs)

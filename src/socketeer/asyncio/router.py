@@ -8,7 +8,8 @@ from collections.abc import Callable
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..routing import BaseRouter, after_coroutine, make_router, routing_hook
+from .._options import ROUTE, documented
+from ..routing import BaseRouter, after_coroutine, prepare_route
 from .server import Server, ServerConnection, serve
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Router(BaseRouter):
         await connection.handler(connection, **connection.handler_kwargs)
 
 
+@documented(ROUTE)
 def route(
     url_map: Map,
     *args: Any,
@@ -64,11 +66,9 @@ def route(
             get ``websocket=True``.
         *args: Positional arguments of :func:`~socketeer.asyncio.server.serve`
             after the handler.
-        server_name: Name under which clients know the server, for redirects and
-            for rules with subdomains; by default, what they say in ``Host``.
-        ssl: Context for TLS. :obj:`True` says that a proxy in front does TLS, so
-            that redirects begin with ``wss://``.
-        create_router: Class of the router, or a function that makes one.
+        server_name: ...
+        ssl: ...
+        create_router: ...
         **kwargs: Arguments of :func:`~socketeer.asyncio.server.serve`.
 
     Returns:
@@ -77,13 +77,10 @@ def route(
     Raises:
         ImportError: werkzeug is not installed.
     """
-    if ssl is not None and ssl is not True:
-        kwargs["ssl"] = ssl
-    router = make_router(
-        create_router or Router, url_map, server_name, secure=ssl is not None
+    handler, arguments = prepare_route(
+        create_router or Router, url_map, server_name, ssl, after_coroutine, kwargs
     )
-    hook = routing_hook(router, kwargs, after_coroutine)
-    return serve(router.handler, *args, process_request=hook, **kwargs)
+    return serve(handler, *args, **arguments)
 
 
 def unix_route(url_map: Map, path: PathLike | None = None, **kwargs: Any) -> Server:

@@ -9,7 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import take_older_arguments
-from .._connecting import Connecter, make_request, prepare_protocol, repeatable
+from .._connecting import (
+    Connecter,
+    make_request,
+    prepare_protocol,
+    repeatable,
+    unix_uri,
+)
 from .._options import CONNECT, documented
 from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
@@ -373,8 +379,7 @@ def unix_reconnect(
             ``wss://localhost/`` with ``ssl``.
         **kwargs: Arguments of :class:`reconnect`.
     """
-    if uri is None:
-        uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
+    uri = unix_uri(uri, kwargs.get("ssl"))
     if kwargs.get("sock") is None:
         if path is None:
             raise ValueError("missing path argument")

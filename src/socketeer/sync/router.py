@@ -8,8 +8,9 @@ import ssl as ssl_module
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+from .._options import ROUTE, documented
 from ..http11 import Request, Response
-from ..routing import BaseRouter, make_router, routing_hook
+from ..routing import BaseRouter, prepare_route
 from .server import Server, ServerConnection, serve
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Router(BaseRouter):
         connection.handler(connection, **connection.handler_kwargs)
 
 
+@documented(ROUTE)
 def route(
     url_map: Map,
     *args: Any,
@@ -66,11 +68,9 @@ def route(
             get ``websocket=True``.
         *args: Positional arguments of :func:`~socketeer.sync.server.serve`
             after the handler.
-        server_name: Name under which clients know the server, for redirects and
-            for rules with subdomains; by default, what they say in ``Host``.
-        ssl: Context for TLS. :obj:`True` says that a proxy in front does TLS, so
-            that redirects begin with ``wss://``.
-        create_router: Class of the router, or a function that makes one.
+        server_name: ...
+        ssl: ...
+        create_router: ...
         **kwargs: Arguments of :func:`~socketeer.sync.server.serve`.
 
     Returns:
@@ -79,13 +79,10 @@ def route(
     Raises:
         ImportError: werkzeug is not installed.
     """
-    if ssl is not None and ssl is not True:
-        kwargs["ssl"] = ssl
-    router = make_router(
-        create_router or Router, url_map, server_name, secure=ssl is not None
+    handler, arguments = prepare_route(
+        create_router or Router, url_map, server_name, ssl, _after, kwargs
     )
-    hook = routing_hook(router, kwargs, _after)
-    return serve(router.handler, *args, process_request=hook, **kwargs)
+    return serve(handler, *args, **arguments)
 
 
 def unix_route(url_map: Map, path: PathLike | None = None, **kwargs: Any) -> Server:

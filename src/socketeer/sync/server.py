@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import adapt_handler
 from .._messages import Failures, check_overflow, prepare
-from .._options import SERVE, documented
+from .._options import BROADCAST, SERVE, documented
 from .._servers import ServerSide, make_limits
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
 from ..auth import BasicAuthentication, Credentials
@@ -84,9 +84,6 @@ class ServerConnection(ServerSide, Connection):
             max_queue=max_queue,
         )
         self.server = server
-        self._client_address: Any = None
-        self._place: str | None = None
-        self._was_open = False
 
     def _find_token(self, search: TokenSearch) -> str | None:
         """
@@ -313,6 +310,7 @@ def basic_auth(
     return process_request
 
 
+@documented(BROADCAST)
 def broadcast(
     connections: Iterable[Connection],
     message: DataLike,
@@ -332,26 +330,20 @@ def broadcast(
     what may wait for a slow peer is bounded.
 
     Args:
-        connections: The connections: a set, say.
-        message: The message: :class:`str` for text, bytes-like for binary.
-        raise_exceptions: Whether to raise failures, when all connections have
-            been served; otherwise they are logged as warnings.
-        text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
-            in a binary frame.
+        connections: ...
+        message: ...
+        raise_exceptions: ...
+        text: ...
         max_backlog: Bytes that may wait to be written to a peer already; then nobody
             is waited for. By default, everybody is.
-        on_overflow: What happens to a peer with a larger backlog. ``"close"``
-            closes the connection with code 1013. ``"drop"`` drops this message.
-            ``"latest"`` drops the broadcasts that wait and were not begun.
+        on_overflow: ...
         **kwargs: Arguments of :class:`~concurrent.futures.ThreadPoolExecutor`,
             whose threads do the sending if it is waited for: ``max_workers``...
 
     Raises:
-        TypeError: The message is neither :class:`str` nor bytes-like. Nothing
-            was sent.
-        ValueError: ``on_overflow`` is none of the above. Nothing was sent.
-        ExceptionGroup: With ``raise_exceptions``: the message could not be
-            sent to some connections. The others got it.
+        TypeError: ...
+        ValueError: ...
+        ExceptionGroup: ...
     """
     prepared = prepare(message, text=text)
     check_overflow(on_overflow)

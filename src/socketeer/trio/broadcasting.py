@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._messages import Failures, check_overflow, prepare
+from .._options import BROADCAST, documented
 from ..protocol import OPEN
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["broadcast"]
 
 
+@documented(BROADCAST)
 async def broadcast(
     connections: Iterable[Connection],
     message: Data | BytesLike,
@@ -44,24 +46,18 @@ async def broadcast(
     nobody, and what may wait for a slow peer is bounded.
 
     Args:
-        connections: The connections: a set, say.
-        message: The message: :class:`str` for text, bytes-like for binary.
-        raise_exceptions: Whether to raise failures, when all connections have
-            been served; otherwise they are logged as warnings.
-        text: :obj:`True` sends bytes in a text frame, :obj:`False` sends a string
-            in a binary frame.
+        connections: ...
+        message: ...
+        raise_exceptions: ...
+        text: ...
         max_backlog: Bytes that may wait to be written to a peer already; then nobody
             is waited for. By default, everybody is.
-        on_overflow: What happens to a peer with a larger backlog. ``"close"``
-            closes the connection with code 1013. ``"drop"`` drops this message.
-            ``"latest"`` drops the broadcasts that wait and were not begun.
+        on_overflow: ...
 
     Raises:
-        TypeError: The message is neither :class:`str` nor bytes-like. Nothing
-            was sent.
-        ValueError: ``on_overflow`` is none of the above. Nothing was sent.
-        ExceptionGroup: With ``raise_exceptions``: the message could not be
-            sent to some connections. The others got it.
+        TypeError: ...
+        ValueError: ...
+        ExceptionGroup: ...
     """
     prepared = prepare(message, text=text)
     check_overflow(on_overflow)

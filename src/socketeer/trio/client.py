@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import trio
 
-from .._connecting import Connecter, make_request, prepare_protocol, repeatable
+from .._connecting import (
+    Connecter,
+    make_request,
+    prepare_protocol,
+    repeatable,
+    unix_uri,
+)
 from .._options import CONNECT, documented
 from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
@@ -379,6 +385,5 @@ def unix_connect(
             ``wss://localhost/`` with ``ssl``.
         **kwargs: Arguments of :func:`connect`; ``host`` and ``port`` have no effect.
     """
-    if uri is None:
-        uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
+    uri = unix_uri(uri, kwargs.get("ssl"))
     return connect(uri, path=path, **kwargs)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
-from ..routing import BaseRouter, after_coroutine, make_router, routing_hook
+from .._options import ROUTE, documented
+from ..routing import BaseRouter, after_coroutine, prepare_route
 from .server import Server, ServerConnection, serve, unix_serve
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Router(BaseRouter):
         await connection.handler(connection, **connection.handler_kwargs)
 
 
+@documented(ROUTE)
 async def route(
     url_map: Map,
     port: int | None = None,
@@ -68,22 +70,19 @@ async def route(
             connection and, by name, what the rule found in the path. The rules
             get ``websocket=True``.
         port: Port; 0 for a free one.
-        server_name: Name under which clients know the server, for redirects and
-            for rules with subdomains; by default, what they say in ``Host``.
-        ssl: Context for TLS. :obj:`True` says that a proxy in front does TLS, so
-            that redirects begin with ``wss://``.
-        create_router: Class of the router, or a function that makes one.
+        server_name: ...
+        ssl: ...
+        create_router: ...
         task_status: For :meth:`trio.Nursery.start`, which returns the server.
         **kwargs: Arguments of :func:`~socketeer.trio.server.serve`.
 
     Raises:
         ImportError: werkzeug is not installed.
     """
-    await serve(
-        **_prepare(url_map, server_name, ssl, create_router, kwargs),
-        port=port,
-        task_status=task_status,
+    handler, arguments = prepare_route(
+        create_router or Router, url_map, server_name, ssl, after_coroutine, kwargs
     )
+    await serve(handler, port, task_status=task_status, **arguments)
 
 
 async def unix_route(
@@ -108,29 +107,7 @@ async def unix_route(
         task_status: For :meth:`trio.Nursery.start`, which returns the server.
         **kwargs: Arguments of :func:`~socketeer.trio.server.unix_serve`.
     """
-    await unix_serve(
-        **_prepare(url_map, server_name, ssl, create_router, kwargs),
-        path=path,
-        task_status=task_status,
+    handler, arguments = prepare_route(
+        create_router or Router, url_map, server_name, ssl, after_coroutine, kwargs
     )
-
-
-def _prepare(
-    url_map: Map,
-    server_name: str | None,
-    ssl: ssl_module.SSLContext | Literal[True] | None,
-    create_router: Callable[..., Router] | None,
-    arguments: dict[str, Any],
-) -> dict[str, Any]:
-    """
-    Return arguments of ``serve()`` that make it choose handlers.
-    """
-    router = make_router(
-        create_router or Router, url_map, server_name, secure=ssl is not None
-    )
-    return {
-        "handler": router.handler,
-        "ssl": None if ssl is True else ssl,
-        "process_request": routing_hook(router, arguments, after_coroutine),
-        **arguments,
-    }
+    await unix_serve(handler, path, task_status=task_status, **arguments)

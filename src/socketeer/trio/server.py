@@ -83,9 +83,6 @@ class ServerConnection(ServerSide, Connection):
             max_queue=max_queue,
         )
         self.server: Server = server
-        self._client_address: Any = None
-        self._place: str | None = None
-        self._was_open = False
 
     async def _find_token(self, search: TokenSearch) -> str | None:
         """
