@@ -7,14 +7,23 @@ signature, and :func:`documented` puts the texts in.
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import ParamSpec, TypeVar, cast
 
-__all__ = ["BROADCAST", "CONNECT", "ROUTE", "SERVE", "documented"]
+__all__ = [
+    "BROADCAST",
+    "CONNECT",
+    "ROUTE",
+    "SERVE",
+    "documented",
+    "with_parameters_of",
+]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 # An option whose text is to be put in: "        origins: ...".
 _OPTION = re.compile(r"^( *)(\w+): \.\.\.$", re.MULTILINE)
@@ -48,6 +57,31 @@ def documented(texts: Mapping[str, str]) -> Callable[[T], T]:
         return thing
 
     return document
+
+
+def with_parameters_of(
+    other: Callable[P, object],
+) -> Callable[[Callable[..., T]], Callable[P, T]]:
+    """
+    Return a decorator that tells the parameters of a function which passes them on.
+
+    Type checkers and :func:`help` then know those that the function has as
+    ``**kwargs``.
+
+    Args:
+        other: What the parameters are passed to; it has a ``**kwargs``, too.
+    """
+
+    def tell(function: Callable[..., T]) -> Callable[P, T]:
+        own = inspect.signature(function)
+        *passed_on, rest = inspect.signature(other).parameters.values()
+        known = {parameter.name for parameter in [*passed_on, rest]}
+        ours = [each for each in own.parameters.values() if each.name not in known]
+        signature = own.replace(parameters=[*passed_on, *ours, rest])
+        function.__signature__ = signature  # type: ignore[attr-defined] # see inspect
+        return cast("Callable[P, T]", function)
+
+    return tell
 
 
 _BOTH = {

@@ -8,12 +8,22 @@ import inspect
 
 import pytest
 
-from socketeer._options import CONNECT, SERVE, documented
+from socketeer._options import (
+    BROADCAST,
+    CONNECT,
+    ROUTE,
+    SERVE,
+    documented,
+    with_parameters_of,
+)
 from socketeer.asyncio import client as asyncio_client
+from socketeer.asyncio import router as asyncio_router
 from socketeer.asyncio import server as asyncio_server
 from socketeer.sync import client as sync_client
+from socketeer.sync import router as sync_router
 from socketeer.sync import server as sync_server
 from socketeer.trio import client as trio_client
+from socketeer.trio import router as trio_router
 from socketeer.trio import server as trio_server
 
 
@@ -68,6 +78,12 @@ def test_there_may_be_no_docstrings():
         (asyncio_client.connect.__doc__, CONNECT),
         (sync_client.reconnect.__doc__, CONNECT),
         (trio_client.connect.__doc__, CONNECT),
+        (asyncio_server.broadcast.__doc__, BROADCAST),
+        (sync_server.broadcast.__doc__, BROADCAST),
+        (trio_server.broadcast.__doc__, BROADCAST),
+        (asyncio_router.route.__doc__, ROUTE),
+        (sync_router.route.__doc__, ROUTE),
+        (trio_router.route.__doc__, ROUTE),
     ],
 )
 def test_every_room_documents_all_options(documentation, texts):
@@ -78,3 +94,19 @@ def test_every_room_documents_all_options(documentation, texts):
 
     assert [] == [name for name, text in texts.items() if text not in words]
     assert ": ..." not in documentation
+
+
+def test_parameters_that_are_passed_on_are_told():
+    """
+    Behind them stand the function's own, and the rest.
+    """
+
+    def original(a, b=1, *, c=2, **rest):
+        pass
+
+    @with_parameters_of(original)
+    def function(a, *, own=None, **rest):
+        return a, own, rest
+
+    assert "(a, b=1, *, c=2, own=None, **rest)" == str(inspect.signature(function))
+    assert ("a", 3, {"c": 4}) == function("a", own=3, c=4)

@@ -16,7 +16,7 @@ from .._connecting import (
     repeatable,
     unix_uri,
 )
-from .._options import CONNECT, documented
+from .._options import CONNECT, documented, with_parameters_of
 from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
 from ..client import ClientProtocol, backoff, process_exception
@@ -310,6 +310,7 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
         return connection
 
 
+@with_parameters_of(reconnect)
 def connect(uri: str, *, legacy: bool | None = None, **kwargs: Any) -> ClientConnection:
     """
     Connect to the WebSocket server at ``uri``.
