@@ -92,6 +92,27 @@ class BaseLink(LimitedSession):
 
     # Receiving.
 
+    def release(self) -> None:
+        """
+        Go on with input that was kept until the receiver wants it.
+        """
+        self.unhalt()
+
+    def take_next(self, take: Callable[[], object]) -> object:
+        """
+        Take something from the queue, and parse on if there is room again.
+
+        Args:
+            take: Takes it, or returns :obj:`None`.
+        """
+        while True:
+            item = take()
+            if self.may_resume() and (self.halted or item is None):
+                self.release()
+            self.settle()
+            if item is not None or not self.has_items():
+                return item
+
     def take_decoded(self, decode: bool | None) -> object:
         """
         Take a message; one that cannot be decoded fails the connection.
@@ -123,6 +144,20 @@ class BaseLink(LimitedSession):
         self.add_raw(frame)
         if self.trace is not None:
             self.trace(">", 0x80 | prepared.opcode, prepared.payload)
+
+    def end_fragments(self, failed: bool) -> None:
+        """
+        Let other messages be sent after a fragmented one.
+
+        Args:
+            failed: Whether it was left in the middle.
+        """
+        if failed and self.state == OPEN:
+            # What was begun cannot be taken back (RFC 6455, 5.4).
+            self.fail(1011, "error in fragmented message")
+        self.fragmenting = False
+        self.send_postponed()
+        self.settle()
 
     # Fan-out.
 
@@ -203,6 +238,24 @@ class BaseLink(LimitedSession):
         self.send_postponed()
 
     # The end.
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """
+        Send a close frame if the connection is OPEN, and make way for the peer's.
+
+        Raises:
+            ProtocolError: The code or the reason cannot be sent. Nothing was
+                sent; the connection stays OPEN.
+        """
+        if self.state != OPEN:
+            return
+        if self.fragmenting:
+            self.fail(1011, "close during fragmented message")
+        else:
+            self.send_close(code, reason)
+        if self.halted or self.hold_close:
+            self.release()
+        self.settle()
 
     def closed_error(self) -> ConnectionClosed:
         """

@@ -1,10 +1,11 @@
 """
-Messages as users give them, in whatever room: for many connections, in control
-frames.
+Messages as users give and get them, in whatever room: for many connections, in
+control frames, by fragments.
 """
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, Any
 
 from ._implementation import load
@@ -20,8 +21,13 @@ __all__ = [
     "PreparedMessage",
     "check_overflow",
     "control_payload",
+    "fragment_decoder",
     "prepare",
 ]
+
+_TEXT = 1
+
+_incremental_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 def prepare(message: Data | BytesLike, *, text: bool | None = None) -> PreparedMessage:
@@ -114,3 +120,18 @@ def control_payload(data: Data | BytesLike) -> bytes:
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
     raise TypeError("data must be str or bytes-like")
+
+
+def fragment_decoder(
+    decode: bool | None, opcode: int
+) -> codecs.IncrementalDecoder | None:
+    """
+    Return what decodes the fragments of a message, :obj:`None` if nothing shall.
+
+    Args:
+        decode: What the user wants; :obj:`None` for text as :class:`str`.
+        opcode: The opcode of the first fragment.
+    """
+    if decode is True or (decode is None and opcode == _TEXT):
+        return _incremental_decoder()
+    return None

@@ -5,7 +5,6 @@ What the server's and the client's connections have in common.
 from __future__ import annotations
 
 import asyncio
-import codecs
 import logging
 import os
 import sys
@@ -18,7 +17,7 @@ from .._connection import (
     message_limits,
     watermarks,
 )
-from .._messages import check_overflow, control_payload, prepare
+from .._messages import check_overflow, control_payload, fragment_decoder, prepare
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..frames import CloseCode
 from ..protocol import CLIENT, OPEN, Protocol
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from ..typing import BytesLike, Data
 
 __all__ = ["Connection", "PreparedMessage", "prepare"]
-
-_incremental_decoder = codecs.getincrementaldecoder("utf-8")
 
 # The write limit that stands for none.
 _UNLIMITED = (sys.maxsize, 0)
@@ -210,10 +207,8 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         going_on = False
         while True:
             fragment = await receive_fragment(link, going_on)
-            if not going_on and (
-                decode is True or (decode is None and fragment.opcode == 1)
-            ):
-                decoder = _incremental_decoder()
+            if not going_on:
+                decoder = fragment_decoder(decode, fragment.opcode)
             going_on = True
             if decoder is None:
                 yield fragment.payload

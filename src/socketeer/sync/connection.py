@@ -4,7 +4,6 @@ What the server's and the client's connections have in common.
 
 from __future__ import annotations
 
-import codecs
 import functools
 import threading
 from collections.abc import Iterable, Mapping
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 from .. import _compatibility
 from .._attributes import Attributes
 from .._connection import configure_session, equip_session
-from .._messages import control_payload
+from .._messages import control_payload, fragment_decoder
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..frames import CloseCode
 from ..protocol import CONNECTING, Protocol
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from ..typing import BytesLike, Data, DataLike
 
 __all__ = ["Connection"]
-
-_incremental_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Connection(Attributes, _compatibility.OlderAttributes):
@@ -215,10 +212,8 @@ class Connection(Attributes, _compatibility.OlderAttributes):
                     going_on,
                 ),
             )
-            if not going_on and (
-                decode is True or (decode is None and fragment.opcode == 1)
-            ):
-                decoder = _incremental_decoder()
+            if not going_on:
+                decoder = fragment_decoder(decode, fragment.opcode)
             going_on = True
             if decoder is None:
                 yield fragment.payload

@@ -117,7 +117,7 @@ class Link(Writer):
                 )
             self.receiving = True
             try:
-                while (item := self._take_next(take)) is None:
+                while (item := self.take_next(take)) is None:
                     if self.lost:
                         raise self.closed_error()
                     if self.state == CONNECTING:
@@ -127,18 +127,6 @@ class Link(Writer):
                 self.receiving = False
                 self._leave()
             return item
-
-    def _take_next(self, take: Callable[[], object]) -> object:
-        """
-        Take something from the queue, and parse on if there is room again.
-        """
-        while True:
-            item = take()
-            if self.may_resume() and (self.halted or item is None):
-                self.unhalt()
-            self.settle()
-            if item is not None or not self.has_items():
-                return item
 
     def _leave(self) -> None:
         """
@@ -346,41 +334,22 @@ class Link(Writer):
         with self.lock:
             self.require_sendable()
             self.fragmenting = True
+        failed = True
         try:
             yield
-        except BaseException:
-            # What was begun cannot be taken back (RFC 6455, 5.4).
-            with self.lock:
-                if self.state == OPEN:
-                    self.fail(1011, "error in fragmented message")
-                    self.settle()
-            raise
+            failed = False
         finally:
             with self.lock:
-                self.fragmenting = False
-                self.send_postponed()
-                self.settle()
+                self.end_fragments(failed)
 
     # Closing.
 
     def begin_close(self, code: int, reason: str) -> None:
         """
-        Send a close frame, and make way for the peer's.
-
-        Raises:
-            ProtocolError: The code or the reason cannot be sent. Nothing was
-                sent; the connection stays OPEN.
+        Do so from whatever thread.
         """
         with self.lock:
-            if self.state != OPEN:
-                return
-            if self.fragmenting:
-                self.fail(1011, "close during fragmented message")
-            else:
-                self.send_close(code, reason)
-            if self.halted or self.hold_close:
-                self.unhalt()
-            self.settle()
+            super().begin_close(code, reason)
 
     def do_what_is_due(self, now: float) -> None:
         """

@@ -4,7 +4,6 @@ What the server's and the client's connections have in common.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
@@ -15,7 +14,7 @@ import trio
 from .._attributes import Attributes
 from .._connection import configure_session, equip_session
 from .._links import MaskingKeys
-from .._messages import control_payload
+from .._messages import control_payload, fragment_decoder
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..frames import CloseCode
 from ..protocol import CONNECTING, OPEN, Protocol
@@ -23,13 +22,12 @@ from ..utils import encode_text, encoder
 from .link import Link
 
 if TYPE_CHECKING:
+    import codecs
     from types import TracebackType
 
     from ..typing import BytesLike, Data, DataLike
 
 __all__ = ["Connection"]
-
-_incremental_decoder = codecs.getincrementaldecoder("utf-8")
 
 # Masking keys and ping payloads of all connections of the process.
 _MASKING_KEYS = MaskingKeys(os.urandom)
@@ -401,8 +399,7 @@ class _Fragments:
         fragment = await link.receive_fragment(self._begun)
         if not self._begun:
             self._begun = True
-            if self._decode is True or (self._decode is None and fragment.opcode == 1):
-                self._decoder = _incremental_decoder()
+            self._decoder = fragment_decoder(self._decode, fragment.opcode)
         self._ended = fragment.fin
         if self._decoder is None:
             return fragment.payload

@@ -86,7 +86,7 @@ class Link(Pump):
             if self.has_items() or self.lost:
                 await trio.lowlevel.checkpoint()
             while True:
-                item = self._take_next(take)
+                item = self.take_next(take)
                 if item is not None:
                     return item
                 if self.lost:
@@ -94,18 +94,6 @@ class Link(Pump):
                 await self._arrivals.park()
         finally:
             self._receiving = False
-
-    def _take_next(self, take: Callable[[], object]) -> object:
-        """
-        Take something from the queue, and parse on if there is room again.
-        """
-        while True:
-            item = take()
-            if self.may_resume() and (self.halted or item is None):
-                self._release()
-            self.settle()
-            if item is not None or not self.has_items():
-                return item
 
     async def wait_until_sendable(self) -> None:
         """
@@ -168,19 +156,13 @@ class Link(Pump):
         """
         self.send_postponed(True)
         self.fragmenting = True
+        failed = True
         try:
             yield
-        except BaseException:
-            # What was begun cannot be taken back (RFC 6455, 5.4).
-            if self.state == OPEN:
-                self.fail(1011, "error in fragmented message")
-                self.settle()
-            raise
+            failed = False
         finally:
-            self.fragmenting = False
+            self.end_fragments(failed)
             self._fragments_over.unpark_all()
-            self.send_postponed()
-            self.settle()
 
     async def send_prepared(self, prepared: PreparedMessage) -> None:
         """

@@ -266,18 +266,15 @@ class Pump(BaseLink):
         """
         now = trio.current_time()
         if now >= self._held_until:
-            self._release()
+            self.release()
         if now >= self.next_deadline() and not self.advance(now):
             self._note(TimeoutError("timed out while closing connection"))
             self._life.cancel()
         self.settle()
 
-    def _release(self) -> None:
-        """
-        Go on with input that was kept until the receiver wants it.
-        """
+    def release(self) -> None:  # noqa: D102 - inherited
         self._held_until = _NEVER
-        self.unhalt()
+        super().release()
 
     def settle(self) -> None:
         """
@@ -360,28 +357,11 @@ class Pump(BaseLink):
 
     # Closing.
 
-    def begin_close(self, code: int, reason: str) -> None:
-        """
-        Send a close frame, and make way for the peer's.
-
-        Raises:
-            ProtocolError: The code or the reason cannot be sent. Nothing was
-                sent; the connection stays OPEN.
-        """
-        if self.fragmenting:
-            self.fail(1011, "close during fragmented message")
-        else:
-            self.send_close(code, reason)
-        if self.halted or self.hold_close:
-            self._release()
-        self.settle()
-
     def leave(self) -> None:
         """
         Close the connection, which nobody uses any more, without waiting for it.
         """
-        if self.state == OPEN:
-            self.begin_close(1011, "")
+        self.begin_close(1011, "")
 
 
 async def end_stream(stream: trio.abc.Stream) -> None:

@@ -14,7 +14,6 @@ from .. import _sockets
 from .._servers import BaseServer, closing_code
 from .._sockets import Shortage
 from ..http11 import SERVER
-from ..protocol import OPEN
 from ..utils import get_socket_name
 from .watching import watch_loop
 
@@ -285,6 +284,5 @@ class Server(BaseServer["ServerConnection"], trio.abc.AsyncResource):
         for at, connection in self.draining(seconds, trio.current_time()):
             with trio.move_on_at(at):
                 await drained.wait()
-            if connection._link.state == OPEN:
-                connection._link.begin_close(code, reason)
+            connection._link.begin_close(code, reason)
         self._drained = None
