@@ -27,7 +27,8 @@ IMAGES = Path(__file__).parent.parent / "docs" / "images"
 # Readers see this port.
 URI = "ws://localhost:8765/"
 
-WIDTH, HEIGHT = 76, 15
+# Columns.
+WIDTH = 76
 
 # A picture must not load anything from elsewhere.
 FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
@@ -39,11 +40,13 @@ class Terminal:
 
     Args:
         folder: Where its socket goes.
+        width: Columns.
         height: Lines.
     """
 
-    def __init__(self, folder: str, height: int) -> None:
+    def __init__(self, folder: str, width: int, height: int) -> None:
         self.program = ["tmux", "-S", f"{folder}/tmux"]
+        self.width = width
         self.height = height
         self.environment = {
             **os.environ,
@@ -69,7 +72,7 @@ class Terminal:
         """
         Run a command.
         """
-        size = ["-x", str(WIDTH), "-y", str(self.height)]
+        size = ["-x", str(self.width), "-y", str(self.height)]
         line = f"{shlex.join(command)}; sleep 60"
         self.tmux("-f", "/dev/null", "new-session", "-d", *size, line)
 
@@ -90,7 +93,7 @@ class Terminal:
         screen = self.tmux("capture-pane", "-p", "-e").rstrip("\n")
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
             console = Console(
-                width=WIDTH, record=True, file=nowhere, force_terminal=True
+                width=self.width, record=True, file=nowhere, force_terminal=True
             )
             console.print(Text.from_ansi(screen))
             svg = console.export_svg(title=title, unique_id=name)
@@ -140,6 +143,22 @@ def show_bench(terminal: Terminal) -> None:
     terminal.picture("bench", f"socketeer bench {URI} -c 50 --duration 3")
 
 
+def show_server(terminal: Terminal) -> None:
+    """
+    Two workers, and a client that comes and goes.
+    """
+    options = ["--echo", "--port", "8766", "--workers", "2", "--access-log"]
+    terminal.start(program("serve", *options))
+    terminal.wait("Listening on")
+    client = program("ws://127.0.0.1:8766/lobby", "--linger", "0.2")
+    talk = {"input": b"Hello!\n", "capture_output": True}
+    while subprocess.run(client, check=False, **talk).returncode:
+        # Workers take a moment.
+        time.sleep(0.1)
+    terminal.wait("closed 1000")
+    terminal.picture("serve", shlex.join(["socketeer", "serve", *options]))
+
+
 def main() -> None:
     """
     Take the pictures.
@@ -147,9 +166,13 @@ def main() -> None:
     server = subprocess.Popen(program("serve", "--echo", "--host", "localhost"))
     try:
         time.sleep(2)
-        for show, height in [(show_client, 16), (show_bench, 30)]:
+        for show, width, height in [
+            (show_client, WIDTH, 16),
+            (show_bench, WIDTH, 30),
+            (show_server, 92, 5),
+        ]:
             with tempfile.TemporaryDirectory() as folder:
-                terminal = Terminal(folder, height)
+                terminal = Terminal(folder, width, height)
                 try:
                     show(terminal)
                 finally:
