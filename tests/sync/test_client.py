@@ -327,6 +327,23 @@ def test_an_address_that_cannot_be_used():
         connecting(server, source_address=("192.0.2.1", 0))
 
 
+def test_the_older_name_of_ssl(server_ssl_context, client_ssl_context, tmp_path):
+    """
+    Until version 13 of the model, it was ``ssl_context``; a Unix socket has TLS by it.
+    """
+    path = tmp_path / "socket"
+    with (
+        serving(path=path, ssl_context=server_ssl_context) as server,
+        client_module.unix_connect(
+            path, ssl_context=client_ssl_context, server_hostname="localhost"
+        ) as client,
+    ):
+        client.send("Hello")
+        assert "Hello" == client.recv(TIMEOUT)
+
+    assert isinstance(server, submodule("sync.server").WebSocketServer)
+
+
 def test_a_unix_socket_that_is_not_there(tmp_path):
     """
     The error of the system comes through.

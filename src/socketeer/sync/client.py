@@ -380,7 +380,8 @@ def unix_reconnect(
             ``wss://localhost/`` with ``ssl``.
         **kwargs: Arguments of :class:`reconnect`.
     """
-    uri = unix_uri(uri, kwargs.get("ssl"))
+    kwargs["ssl"] = kwargs.pop("ssl_context", kwargs.get("ssl"))
+    uri = unix_uri(uri, kwargs["ssl"])
     if kwargs.get("sock") is None:
         if path is None:
             raise ValueError("missing path argument")

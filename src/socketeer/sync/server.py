@@ -43,6 +43,9 @@ __all__ = [
     "unix_serve",
 ]
 
+# An older name.
+WebSocketServer = Server
+
 
 class ServerConnection(ServerSide, Connection):
     """
