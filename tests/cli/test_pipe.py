@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 
 import pytest
 
@@ -225,6 +226,32 @@ async def test_a_token_is_a_bearer():
         )
 
     assert "['Bearer abc']\n" == output
+
+
+@pytest.mark.parametrize("compression", [True, False])
+async def test_compression_is_offered_or_not(compression):
+    """
+    `--compression` and `--no-compression`.
+    """
+    async with talking() as uri:
+        _, output = await run_filter(
+            uri,
+            b"header Sec-WebSocket-Extensions\n",
+            target={"compression": compression},
+        )
+
+    assert compression is ("permessage-deflate" in output)
+
+
+async def test_connecting_takes_no_longer_than_it_may(capsys):
+    """
+    `--open-timeout`, with a server that says nothing.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"ws://127.0.0.1:{server.getsockname()[1]}/"
+        assert (1, "") == await run_filter(uri, target={"open_timeout": 0.05})
+
+    assert "timed out during opening handshake" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:{}", None])

@@ -59,6 +59,18 @@ async def test_echo_sends_messages_back():
             assert "hello" == await client.recv()
 
 
+async def test_the_address_may_be_another_one():
+    """
+    `--host`: there, and nowhere else.
+    """
+    async with running(echo=True, host="127.0.0.2") as (port, _):
+        async with connect(f"ws://127.0.0.2:{port}/") as client:
+            await client.send("hello")
+            assert "hello" == await client.recv()
+        with pytest.raises(ConnectionRefusedError):
+            await connect(f"ws://127.0.0.1:{port}/")
+
+
 async def test_broadcast_sends_messages_to_all_others():
     """
     `--broadcast`.
