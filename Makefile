@@ -46,7 +46,7 @@ help:
 	@echo 'make soak    half an hour of churn, with a plot in build/soak.png'
 	@echo 'make clean   remove everything that make made'
 	@echo
-	@echo 'make autobahn    run the Autobahn test suite, which takes an hour   (make autobahn-short: two minutes)'
+	@echo 'make autobahn    run the Autobahn test suite, which takes two hours   (make autobahn-short: two minutes)'
 	@echo 'make fuzz        fuzz each target for 15 minutes   (TARGETS=frames; make fuzz-short: for 20 seconds)'
 	@echo 'make sanitize    test the compiled core under ASan and UBSan'
 
