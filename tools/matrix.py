@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -203,6 +204,9 @@ def main() -> int:
     parser.add_argument("--tests", default="", help="arguments for pytest")
     parser.add_argument("--no-coverage", action="store_true")
     options = parser.parse_args()
+    # A shell that runs this in the background has SIGINT ignored, which programs
+    # inherit; tests interrupt programs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = shlex.split(options.tests)
     measure = not options.no_coverage and not arguments
     builds = {python.split("=")[2] for python in options.pythons}
