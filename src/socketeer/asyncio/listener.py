@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Listener", "bind_tcp", "watches_sockets"]
 
 # Connections accepted before other events are looked at.
-_BATCH = 64
+_BATCH = 16
 
 
 def watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:

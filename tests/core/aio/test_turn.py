@@ -476,6 +476,31 @@ def test_a_loop_that_is_a_little_late_was_not_blocked(core, monkeypatch):
     assert [member] == alarms.called
 
 
+@pytest.mark.parametrize("late", [0.0, 0.2])
+def test_many_deadlines_let_others_have_their_turn(core, monkeypatch, late):
+    """
+    Those that are due are served in pieces, and are not put off for each piece.
+    """
+    loop, alarms = Loop(core, monkeypatch), Alarms(core)
+    turn = core.aio.turn.Turn(loop)
+    members = [alarms.make() for _ in range(100)]
+    for member in members:
+        turn.call_at(core.aio.turn.Deadline(loop.now + 1, member))
+    loop.timers[1:] = []
+    loop.run_timer(late=late)
+    if late:
+        assert [] == alarms.called
+        loop.run_timer(late=0.0)
+
+    served = [len(alarms.called)]
+    while loop.timers:
+        assert 0 == loop.run_timer(late=0.15)
+        served.append(len(alarms.called))
+
+    assert [32, 64, 96, 100] == served
+    assert members == sorted(alarms.called, key=members.index)
+
+
 BODIES = {
     "flush": (),
     "advance_to": (0.0,),

@@ -28,6 +28,7 @@ from types import BuiltinFunctionType
 from ..limited import LimitedSession
 from ..outbox import Outbox
 from .clock import now
+from .sockets import READ_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,10 +42,6 @@ __all__ = ["Deadline", "Member", "Turn", "turn_of"]
 
 _NEVER = float("inf")
 
-# Bytes taken by one read. Larger reads save system calls for those who send
-# much, but let one connection keep the loop busy for longer.
-_READ_SIZE = 65536
-
 # What a task may send and receive before it has to let others run: an
 # operation costs one, and one more for each 4 KiB. About 100 microseconds.
 _BUDGET = 192
@@ -54,6 +51,9 @@ _MAX_SPARES = 32
 
 # Deadlines may be served this late, in seconds, so that many share a wake-up.
 _TOLERANCE = 0.001
+
+# Deadlines served before others have their turn.
+_MOST_DUE = 32
 
 # A loop that is later than this, in seconds, was blocked; then there is so much time
 # to read what has arrived.
@@ -228,7 +228,7 @@ class Turn:
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.loop = loop
-        self.buffer = bytearray(_READ_SIZE)
+        self.buffer = bytearray(READ_SIZE)
         self.corked: Member | None = None
         self.number = 1
         self.budget = _BUDGET
@@ -499,11 +499,13 @@ class Turn:
             self._deferred = True
             self._arm(now + _GRACE)
             return
-        self._deferred = False
         due = []
         timetable = self._timetable
-        while timetable and timetable[0].at <= now + _TOLERANCE:
+        horizon = now + _TOLERANCE
+        while timetable and timetable[0].at <= horizon and len(due) < _MOST_DUE:
             due.append(heapq.heappop(timetable))
+        # Those that are left are late because of us, not of the loop.
+        self._deferred = bool(timetable) and timetable[0].at <= horizon
         for deadline in due:
             member = deadline.member
             if member is not None:

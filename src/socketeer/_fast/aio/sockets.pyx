@@ -13,6 +13,11 @@ from ..._core.aio import sockets as portable
 from ..._core.aio.sockets import write_vector
 
 
+# What the portable twin says about it holds for compiled parsing, which takes a
+# tenth of the time.
+READ_SIZE = 65536
+
+
 cdef extern from "sockets.h":
     const bint SOCKETEER_SOCKETS
     Py_ssize_t socketeer_recv(int fd, void *data, size_t n)

@@ -5,10 +5,10 @@ from ..limited cimport LimitedSession
 from .clock cimport now
 
 cdef double _NEVER
-cdef Py_ssize_t _READ_SIZE
 cdef Py_ssize_t _BUDGET
 cdef Py_ssize_t _MAX_SPARES
 cdef double _TOLERANCE
+cdef Py_ssize_t _MOST_DUE
 cdef double _LATE
 cdef double _GRACE
 cdef int _CROWD
