@@ -499,7 +499,7 @@ class Turn:
             self._deferred = True
             self._arm(now + _GRACE)
             return
-        due = []
+        due: list[Deadline] = []
         timetable = self._timetable
         horizon = now + _TOLERANCE
         while timetable and timetable[0].at <= horizon and len(due) < _MOST_DUE:
