@@ -428,7 +428,8 @@ def every_compiled_file_has_a_twin(
 
 
 OFFERS = re.compile(
-    r"^(?:(?:async )?def|cpdef|cdef class|class|from [\w.]+ import)\b(.*)$",
+    r"^(?:(?:(?:async )?def|cpdef|cdef class|class|from [\w.]+ import)\b|(?=[A-Z_]+ =))"
+    r"(.*)$",
     re.MULTILINE,
 )
 
@@ -437,7 +438,7 @@ def offers(source: str, name: str) -> bool:
     """
     Return whether a module defines a public name or imports it.
     """
-    pattern = re.compile(rf"\b{name}\b(?=[(:,]|$)")
+    pattern = re.compile(rf"\b{name}\b(?=[(:,]| =|$)")
     return any(pattern.search(line) for line in OFFERS.findall(source))
 
 
