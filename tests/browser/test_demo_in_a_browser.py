@@ -102,11 +102,13 @@ def say_elsewhere(redis, room, *lines):
 
 
 def forgive(visit):
-    """The browser itself reports each attempt that nobody answers."""
+    """
+    The browser itself reports each attempt that nobody answers, or not any more.
+    """
     visit.complaints[:] = [
         complaint
         for complaint in visit.complaints
-        if "ERR_CONNECTION_REFUSED" not in complaint
+        if not re.search("ERR_CONNECTION_(REFUSED|RESET)", complaint)
     ]
 
 
