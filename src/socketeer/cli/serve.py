@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -97,7 +98,9 @@ def serve(*, reload: bool, workers: int, **arguments: Any) -> None:
         if workers == 1 and not reload:
             status = run(serve_until_signal(options))
         else:
-            status = run(supervise(options, workers, os.getcwd() if reload else None))
+            # It only waits for processes; uvloop missed the end of one at times.
+            watched = os.getcwd() if reload else None
+            status = asyncio.run(supervise(options, workers, watched))
     except CannotServe as exc:
         raise click.ClickException(str(exc)) from exc
     sys.exit(status)
