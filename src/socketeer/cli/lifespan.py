@@ -10,7 +10,7 @@ import logging
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-__all__ = ["Lifespan"]
+__all__ = ["Lifespan", "is_done_in_time"]
 
 logger = logging.getLogger("socketeer.cli")
 
@@ -76,19 +76,27 @@ class Lifespan:
         self._ending.set()
         if not self._begun.is_set():
             self._task.cancel()
-        hurrying = asyncio.create_task(hurry.wait())
-        await asyncio.wait(
-            {self._task, hurrying},
-            timeout=patience,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        hurrying.cancel()
-        if not self._task.done():
+        if not await is_done_in_time(self._task, patience, hurry):
             self.has_failed = True
             logger.warning("the lifespan did not end within --grace")
             self._task.cancel()
             # It may suppress its cancellation; the process ends all the same.
             await asyncio.wait({self._task}, timeout=_LAST_WAIT)
+
+
+async def is_done_in_time(
+    future: asyncio.Future[Any], patience: float, hurry: asyncio.Event
+) -> bool:
+    """
+    Wait for something, for so many seconds and until there is a hurry; return whether
+    it is done.
+    """
+    hurrying = asyncio.create_task(hurry.wait())
+    await asyncio.wait(
+        {future, hurrying}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+    )
+    hurrying.cancel()
+    return future.done()
 
 
 async def first(*events: asyncio.Event) -> None:

@@ -20,7 +20,7 @@ from ..asyncio.server import Server, unix_serve
 from ..asyncio.server import serve as serve_tcp
 from .access_log import AccessLog
 from .handlers import Broadcast, Handler, echo, refuse
-from .lifespan import Lifespan
+from .lifespan import Lifespan, is_done_in_time
 from .loading import CannotServe, load_handler, load_lifespan
 from .loops import on_signals
 from .static import StaticFiles
@@ -267,12 +267,7 @@ async def close(server: Server, grace: float, hurry: asyncio.Event) -> float:
     end = loop.time() + grace
     server.close()
     closing = asyncio.ensure_future(server.wait_closed())
-    hurrying = asyncio.create_task(hurry.wait())
-    await asyncio.wait(
-        {closing, hurrying}, timeout=grace, return_when=asyncio.FIRST_COMPLETED
-    )
-    hurrying.cancel()
-    if not closing.done():
+    if not await is_done_in_time(closing, grace, hurry):
         handlers = list(server.handler_tasks)
         logger.warning("%d handlers did not end within --grace", len(handlers))
         for task in handlers:

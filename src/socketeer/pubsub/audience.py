@@ -5,16 +5,56 @@ Those who get the same messages, in this process.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from .connections import Prepared, Send
 
-__all__ = ["Audience"]
+__all__ = ["Audience", "send_all"]
 
 logger = logging.getLogger("socketeer.pubsub")
 
 
 Member = TypeVar("Member")
+
+
+def send_all(
+    senders: Iterable[tuple[Send, Member]],
+    messages: list[Prepared],
+    limit: int,
+    policy: str,
+    *,
+    more: bool,
+    is_log: bool = False,
+) -> list[tuple[Member, int]]:
+    """
+    Send messages to members; return who did not take which.
+
+    Args:
+        senders: How each member is sent to.
+        messages: The messages.
+        limit: Bytes that may wait to be sent already.
+        policy: What happens to those for whom more is waiting.
+        more: Whether others follow in this turn.
+        is_log: Whether who did not take one gets none of those behind it.
+
+    Returns:
+        Members, and the place of a message that they did not take.
+    """
+    last = len(messages) - 1
+    refused = []
+    for send, member in senders:
+        for place, prepared in enumerate(messages):
+            try:
+                if send(prepared, limit, policy, more or place < last):
+                    continue
+            except Exception:
+                # One connection's trouble is not everybody's.
+                logger.exception("message not written to one connection")
+            refused.append((member, place))
+            if is_log:
+                break
+    return refused
 
 
 class Audience(Generic[Member]):
@@ -26,7 +66,7 @@ class Audience(Generic[Member]):
 
     def __init__(self) -> None:
         self._members: dict[Member, Send] = {}
-        # What deliver() goes through. Replaced, not changed: a listener may leave
+        # What senders() returns. Replaced, not changed: a listener may leave
         # while a message is being delivered.
         self._senders: list[tuple[Send, Member]] | None = None
 
@@ -57,43 +97,12 @@ class Audience(Generic[Member]):
         """
         return list(self._members)
 
-    def deliver(
-        self,
-        messages: list[Prepared],
-        limit: int,
-        policy: str,
-        *,
-        more: bool,
-        is_log: bool,
-    ) -> list[tuple[Member, int]]:
+    def senders(self) -> list[tuple[Send, Member]]:
         """
-        Send messages to all; return who did not take which.
-
-        Args:
-            messages: The messages.
-            limit: Bytes that may wait to be sent already.
-            policy: What happens to those for whom more is waiting.
-            more: Whether others follow in this turn.
-            is_log: Whether who did not take one gets none of those behind it.
-
-        Returns:
-            Members, and the place of a message that they did not take.
+        Return how each listener is sent to: see :func:`send_all`.
         """
         senders = self._senders
         if senders is None:
             senders = [(send, member) for member, send in self._members.items()]
             self._senders = senders
-        last = len(messages) - 1
-        refused = []
-        for send, member in senders:
-            for place, prepared in enumerate(messages):
-                try:
-                    if send(prepared, limit, policy, more or place < last):
-                        continue
-                except Exception:
-                    # One connection's trouble is not everybody's.
-                    logger.exception("message not written to one connection")
-                refused.append((member, place))
-                if is_log:
-                    break
-        return refused
+        return senders

@@ -20,7 +20,7 @@ import logging
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
-from .audience import Audience
+from .audience import Audience, send_all
 from .brokers.base import CONTROL, TEXT, Packet, Publication
 from .exceptions import BrokerUnavailable
 from .history import Log
@@ -381,23 +381,22 @@ class Feed(Audience["Subscription"]):
         """
         messages, last = run.messages, run.last
         if last is not None:
-            for subscription, place in self.deliver(
-                messages, CURSOR_BACKLOG, "drop", more=more, is_log=True
-            ):
+            refused = send_all(
+                self.senders(),
+                messages,
+                CURSOR_BACKLOG,
+                "drop",
+                more=more,
+                is_log=True,
+            )
+            for subscription, place in refused:
                 self._fall_behind(subscription, last + place)
             return
         limit, policy = self.settings.max_backlog, self.settings.slow
-        refused = self.deliver(messages, limit, policy, more=more, is_log=False)
-        self.counters["dropped"] += len(refused)
-        for subscription in list(self.behind):
-            for prepared in messages:
-                try:
-                    is_sent = subscription.send(prepared, limit, policy, True)
-                except Exception:
-                    # Other topics follow in this turn.
-                    logger.exception("message not written to one connection")
-                    is_sent = False
-                self.counters["dropped"] += not is_sent
+        behind = [(subscription.send, subscription) for subscription in self.behind]
+        for senders, follow in ((self.senders(), more), (behind, True)):
+            refused = send_all(senders, messages, limit, policy, more=follow)
+            self.counters["dropped"] += len(refused)
 
     # Those who are behind.
 
