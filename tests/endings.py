@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from socketeer.exceptions import ConnectionClosedOK
 from tests.asyncio.program import program
 from tests.asyncio.raw import RawPeer, close_payload
 
@@ -24,6 +25,7 @@ __all__ = [
     "ENDINGS",
     "OF_CLIENTS",
     "PROGRAMS",
+    "CoroutineScene",
     "Ending",
     "Observed",
     "Scene",
@@ -114,6 +116,30 @@ class Scene(abc.ABC):
         Close the server, without waiting for it.
         """
 
+    def observed(
+        self,
+        received: str,
+        records: Iterable[Any],
+        before: dict[str, int],
+        after: dict[str, int],
+    ) -> Observed:
+        """
+        Return what the ending of a server's connection looked like.
+
+        Args:
+            received: What the peer got.
+            records: Log records.
+            before: The server's statistics before the ending.
+            after: And afterwards.
+        """
+        return Observed(
+            received,
+            str(self.connection.close_code),
+            self.describe_end(),
+            log_of(records),
+            grown(before, after),
+        )
+
     def describe_end(self) -> str:
         """
         Return how the handler's loop ended, or a dash if the handler left it.
@@ -128,6 +154,35 @@ class Scene(abc.ABC):
             return name
         text = str(self.raised)
         return f"{name}: {text}" if text else name
+
+
+class CoroutineScene(Scene):
+    """
+    A handler that is a coroutine.
+
+    Attributes:
+        closing: The name of the method that closes a connection.
+    """
+
+    closing = "close"
+
+    async def handle(self, connection: Any) -> None:
+        """
+        Be the handler.
+        """
+        self.connection = connection
+        try:
+            async for message in connection:
+                if message == "go":
+                    if self.act == "returns":
+                        return
+                    await self.obey(getattr(connection, self.closing))
+            # Where the loop ends, so does this.
+            with contextlib.suppress(ConnectionClosedOK):
+                await connection.recv()
+        except BaseException as exc:
+            self.raised = exc
+            raise
 
 
 @dataclass(frozen=True)

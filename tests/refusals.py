@@ -20,7 +20,7 @@ from tests.endings import grown, log_of, rows
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["REFUSALS", "Refusal", "Stage", "check", "hook_that"]
+__all__ = ["REFUSALS", "Refusal", "Stage", "check"]
 
 # What the page says: answer, log and counters.
 ROWS = {name: cells for (name,), cells in rows("What happens").items()}
@@ -84,6 +84,20 @@ class Refusal:
     hook: str = ""
     secure: bool = False
     guest: str = ""
+
+    def arguments(self, sleep: Callable[[float], Any], tls: Any) -> dict[str, Any]:
+        """
+        Return the arguments of `serve()`.
+
+        Args:
+            sleep: How the room sleeps.
+            tls: A server's TLS context.
+        """
+        return {
+            **self.options,
+            "process_request": hook_that(self.hook, sleep),
+            "ssl": tls if self.secure else None,
+        }
 
 
 def hook_that(does: str, sleep: Callable[[float], Any]) -> Any:

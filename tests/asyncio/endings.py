@@ -8,16 +8,15 @@ import asyncio
 import contextlib
 from typing import Any
 
-from socketeer.exceptions import ConnectionClosedOK
 from tests.asyncio.exchange import serving
 from tests.asyncio.harness import facing_raw_peer, wait_until
 from tests.asyncio.raw import RawPeer
-from tests.endings import Ending, Observed, Scene, grown, log_of, read_to_the_end
+from tests.endings import CoroutineScene, Ending, Observed, read_to_the_end
 
 __all__ = ["observe", "observe_client"]
 
 
-class AsyncioScene(Scene):
+class AsyncioScene(CoroutineScene):
     """
     A handler that is a coroutine of asyncio's.
     """
@@ -28,20 +27,8 @@ class AsyncioScene(Scene):
         """
         Be the handler.
         """
-        self.connection = connection
         self.task = asyncio.current_task()
-        try:
-            async for message in connection:
-                if message == "go":
-                    if self.act == "returns":
-                        return
-                    await self.obey(connection.close)
-            # Where the loop ends, so does this.
-            with contextlib.suppress(ConnectionClosedOK):
-                await connection.recv()
-        except BaseException as exc:
-            self.raised = exc
-            raise
+        await super().handle(connection)
 
     def cancel(self) -> None:
         self.task.cancel()
@@ -76,13 +63,7 @@ async def observe(ending: Ending, records: list[Any]) -> Observed:
                 )
             )
         after = running.server.statistics()
-    return Observed(
-        received,
-        str(scene.connection.close_code),
-        scene.describe_end(),
-        log_of(records),
-        grown(before, after),
-    )
+    return scene.observed(received, records, before, after)
 
 
 async def observe_client(ending: Ending) -> tuple[str, str, str]:

@@ -26,7 +26,15 @@ import struct
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-__all__ = ["Head", "RawFrame", "RawListener", "RawPeer", "close_payload", "mask"]
+__all__ = [
+    "Head",
+    "RawFrame",
+    "RawListener",
+    "RawPeer",
+    "close_payload",
+    "mask",
+    "reset",
+]
 
 ACCEPT_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
@@ -80,6 +88,14 @@ def close_payload(code: int, reason: str = "") -> bytes:
     Return the payload of a close frame (RFC 6455, 5.5.1).
     """
     return struct.pack("!H", code) + reason.encode()
+
+
+def reset(sock: socket.socket) -> None:
+    """
+    Close a socket with RST.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
 
 
 @dataclass(frozen=True)
@@ -393,10 +409,7 @@ class RawPeer:
         """
         Close with RST, as a crashed or unplugged peer would at best.
         """
-        self.sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
-        self.sock.close()
+        reset(self.sock)
 
     def close(self) -> None:
         """

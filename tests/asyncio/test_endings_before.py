@@ -10,7 +10,7 @@ import logging
 import pytest
 
 from tests.asyncio.exchange import nothing_left_over, serving
-from tests.refusals import REFUSALS, ROWS, Stage, check, hook_that
+from tests.refusals import REFUSALS, ROWS, Stage, check
 
 pytestmark = [pytest.mark.anyio, pytest.mark.ours]
 
@@ -29,11 +29,7 @@ async def test_a_refusal(name, caplog, server_ssl_context):
     """
     caplog.set_level(logging.INFO)
     refusal = REFUSALS[name]
-    options = {
-        **refusal.options,
-        "process_request": hook_that(refusal.hook, asyncio.sleep),
-        "ssl": server_ssl_context if refusal.secure else None,
-    }
+    options = refusal.arguments(asyncio.sleep, server_ssl_context)
     async with nothing_left_over(), serving(**options) as running:
         stage = Stage(running.server, running.port, running.server.close)
         await check(refusal, stage, caplog.records)

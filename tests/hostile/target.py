@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import inspect
 import sys
-import time
 from typing import Any
 
 import uvloop
@@ -20,20 +19,18 @@ from socketeer.asyncio import running
 from socketeer.asyncio.client import connect
 from socketeer.asyncio.server import broadcast, serve
 from socketeer.exceptions import ConnectionClosed
-from tests.hostile.targets import MESSAGE, OPTIONS, BaseTarget
+from tests.hostile.targets import (
+    COROUTINES,
+    MESSAGE,
+    OPTIONS,
+    BaseTarget,
+    client_options,
+    wanted,
+)
 
 __all__: list[str] = []
 
 # What careless applications do.
-
-
-async def echo(connection: Any) -> None:
-    async for message in connection:
-        await connection.send(message)
-
-
-async def be_deaf(connection: Any) -> None:
-    await connection.wait_closed()
 
 
 async def close(connection: Any) -> None:
@@ -48,22 +45,11 @@ async def send_broadcasts(connection: Any) -> None:
     await connection.wait_closed()
 
 
-async def flood(connection: Any) -> None:
-    while True:
-        await connection.send(MESSAGE)
-
-
 async def flood_and_close(connection: Any) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.2):
-            await flood(connection)
+            await COROUTINES["floods"](connection)
     await connection.close()
-
-
-async def block(connection: Any) -> None:
-    async for message in connection:
-        time.sleep(1.7)  # noqa: ASYNC251 - what is wrong with it
-        await connection.send(message)
 
 
 async def be_stubborn(connection: Any) -> None:
@@ -73,13 +59,10 @@ async def be_stubborn(connection: Any) -> None:
 
 
 BEHAVIOURS = {
-    "": echo,
-    "deaf": be_deaf,
+    **COROUTINES,
     "closes": close,
     "broadcasts": send_broadcasts,
-    "floods": flood,
     "floods and closes": flood_and_close,
-    "blocks": block,
     "is stubborn": be_stubborn,
 }
 
@@ -88,7 +71,7 @@ async def handler(connection: Any) -> None:
     """
     Behave as the request wants it.
     """
-    await BEHAVIOURS[connection.request.headers.get("X-Behaviour", "")](connection)
+    await BEHAVIOURS[wanted(connection)](connection)
 
 
 class Target(BaseTarget):
@@ -119,7 +102,7 @@ class Target(BaseTarget):
         """
         Be the client of a hostile server, for whose handshake it waits so long.
         """
-        options = {**OPTIONS, "proxy": None, "open_timeout": patience}
+        options = client_options(patience)
 
         async def visit() -> str:
             try:

@@ -14,7 +14,13 @@ from typing import Any
 from socketeer.exceptions import ConnectionClosed
 from socketeer.sync.client import connect
 from socketeer.sync.server import broadcast, serve
-from tests.hostile.targets import MESSAGE, OPTIONS, BaseTarget
+from tests.hostile.targets import (
+    MESSAGE,
+    OPTIONS,
+    BaseTarget,
+    client_options,
+    wanted,
+)
 
 __all__: list[str] = []
 
@@ -85,7 +91,7 @@ def handler(connection: Any) -> None:
     """
     Behave as the request wants it.
     """
-    BEHAVIOURS[connection.request.headers.get("X-Behaviour", "")](connection)
+    BEHAVIOURS[wanted(connection)](connection)
 
 
 class Target(BaseTarget):
@@ -111,7 +117,7 @@ class Target(BaseTarget):
         """
         Be the client of a hostile server, for whose handshake it waits so long.
         """
-        options = {**OPTIONS, "proxy": None, "open_timeout": patience}
+        options = client_options(patience)
         outcome: concurrent.futures.Future[str] = concurrent.futures.Future()
 
         def visit() -> None:

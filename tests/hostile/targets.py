@@ -9,12 +9,14 @@ import json
 import logging
 import os
 import resource
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from tests.hostile.arena import OPEN_TIMEOUT, PATIENCE
 
-__all__ = ["MESSAGE", "OPTIONS", "BaseTarget"]
+__all__ = ["COROUTINES", "MESSAGE", "OPTIONS", "BaseTarget", "client_options", "wanted"]
 
 # What careless applications send.
 MESSAGE = bytes(65_536)
@@ -26,6 +28,52 @@ OPTIONS: dict[str, Any] = {
     "ping_interval": 0.4 * PATIENCE,
     "ping_timeout": 0.4 * PATIENCE,
     "close_timeout": 0.3 * PATIENCE,
+}
+
+
+def client_options(patience: float) -> dict[str, Any]:
+    """
+    Return the options of a client that waits so long for the opening handshake.
+    """
+    return {**OPTIONS, "proxy": None, "open_timeout": patience}
+
+
+def wanted(connection: Any) -> str:
+    """
+    Return how the request wants the server to behave.
+    """
+    behaviour: str = connection.request.headers.get("X-Behaviour", "")
+    return behaviour
+
+
+# What careless applications do, in all rooms with coroutines.
+
+
+async def _echo(connection: Any) -> None:
+    async for message in connection:
+        await connection.send(message)
+
+
+async def _be_deaf(connection: Any) -> None:
+    await connection.wait_closed()
+
+
+async def _flood(connection: Any) -> None:
+    while True:
+        await connection.send(MESSAGE)
+
+
+async def _block(connection: Any) -> None:
+    async for message in connection:
+        time.sleep(1.7)  # noqa: ASYNC251 - what is wrong with it
+        await connection.send(message)
+
+
+COROUTINES: dict[str, Callable[[Any], Awaitable[None]]] = {
+    "": _echo,
+    "deaf": _be_deaf,
+    "floods": _flood,
+    "blocks": _block,
 }
 
 

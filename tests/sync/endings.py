@@ -14,7 +14,7 @@ from typing import Any
 from socketeer.exceptions import ConnectionClosedOK
 from tests.asyncio.harness import wait_until
 from tests.asyncio.raw import RawListener, RawPeer
-from tests.endings import Ending, Observed, Scene, grown, log_of, read_to_the_end
+from tests.endings import Ending, Observed, Scene, read_to_the_end
 from tests.sync.harness import TIMEOUT, serving
 from tests.under_test import submodule
 
@@ -84,13 +84,7 @@ async def observe(ending: Ending, records: list[Any]) -> Observed:
             await asyncio.to_thread(scene.closing.join, TIMEOUT)
             assert not scene.closing.is_alive()
         observed = list(records)
-    return Observed(
-        received,
-        str(scene.connection.close_code),
-        scene.describe_end(),
-        log_of(observed),
-        grown(before, after),
-    )
+    return scene.observed(received, observed, before, after)
 
 
 async def observe_client(ending: Ending) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ import threading
 import time
 
 from socketeer.server import ServerProtocol
-from tests.asyncio.raw import EXAMPLE_KEY, close_payload, encode
+from tests.asyncio.raw import EXAMPLE_KEY, close_payload, encode, reset
 from tests.under_test import submodule
 
 __all__ = [
@@ -181,6 +181,13 @@ class RawClient:
         """
         self._file.close()
         self.sock.close()
+
+    def reset(self):
+        """
+        Close the socket with RST.
+        """
+        self._file.close()
+        reset(self.sock)
 
     def send_frame(self, header, payload=b""):
         """

@@ -7,13 +7,13 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-import struct
 import threading
 
 import pytest
 
 from socketeer.sync.link import Link
 from socketeer.sync.watch import Watch
+from tests.asyncio.raw import reset
 from tests.sync.harness import (
     TIMEOUT,
     RawClient,
@@ -141,8 +141,7 @@ def test_a_reset_while_a_thread_receives():
         receiving = threading.Thread(target=receive, args=[client])
         receiving.start()
         eventually(lambda: client._link.receiving)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
+        reset(sock)
         receiving.join(TIMEOUT)
 
     [failure] = failures
@@ -166,10 +165,7 @@ def test_a_reset_behind_a_full_queue():
         for _ in range(10):
             client.send_frame("81", b"hi")
         eventually(lambda: arrived and arrived[0]._link.halted)
-        client.sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
-        client.close()
+        client.reset()
 
         assert ended.wait(TIMEOUT)
         # What was in the queue is still there.
@@ -197,10 +193,7 @@ def test_sending_after_a_reset_behind_a_full_queue():
         for _ in range(10):
             client.send_frame("81", b"hi")
         eventually(lambda: arrived and arrived[0]._link.halted)
-        client.sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
-        client.close()
+        client.reset()
         gone.set()
 
         assert ended.wait(TIMEOUT)

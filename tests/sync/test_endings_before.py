@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.refusals import REFUSALS, Stage, check, hook_that
+from tests.refusals import REFUSALS, Stage, check
 from tests.sync.harness import serving
 
 pytestmark = pytest.mark.ours
@@ -24,11 +24,7 @@ def test_a_refusal(name, caplog, server_ssl_context):
     """
     caplog.set_level(logging.INFO)
     refusal = REFUSALS[name]
-    options = {
-        **refusal.options,
-        "process_request": hook_that(refusal.hook, time.sleep),
-        "ssl": server_ssl_context if refusal.secure else None,
-    }
+    options = refusal.arguments(time.sleep, server_ssl_context)
     with serving(**options) as server:
         closing = threading.Thread(target=server.shutdown)
         stage = Stage(server, server.socket.getsockname()[1], closing.start)

@@ -9,12 +9,12 @@ import contextlib
 import logging
 import signal
 import socket
-import struct
 import threading
 import time
 
 import pytest
 
+from tests.asyncio.raw import reset
 from tests.sync.harness import TIMEOUT, RawClient, connecting, eventually, serving
 from tests.under_test import lib, submodule
 
@@ -197,9 +197,7 @@ def test_handshakes_that_fail_leave_their_places():
                     assert asked.wait(TIMEOUT)
                 else:
                     eventually(lambda: counted(server).get("handshakes"))
-                # Closing resets the connection.
-                linger = struct.pack("ii", 1, 0)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                reset(sock)
             if end:
                 go_on.set()
             emptied(server)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from socketeer.exceptions import ConnectionClosed, ConnectionClosedOK
+from socketeer.exceptions import ConnectionClosed
 from socketeer.trio.client import connect
 from socketeer.trio.server import serve
-from tests.endings import Ending, Observed, Scene, grown, log_of, read_to_the_end
+from tests.endings import CoroutineScene, Ending, Observed, read_to_the_end
 from tests.trio.harness import QUIET, StreamPeer, eventually
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def _as_oserror(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         raise ConnectionResetError from exc
 
 
-class TrioScene(Scene):
+class TrioScene(CoroutineScene):
     """
     A handler that is a coroutine of trio's.
 
@@ -68,6 +68,8 @@ class TrioScene(Scene):
     Attributes:
         life: The scope of the server, with its handlers.
     """
+
+    closing = "aclose"
 
     def __init__(self, nursery: trio.Nursery) -> None:
         super().__init__()
@@ -82,24 +84,6 @@ class TrioScene(Scene):
             await serve(
                 self.handle, 0, host="127.0.0.1", task_status=task_status, **options
             )
-
-    async def handle(self, connection: Any) -> None:
-        """
-        Be the handler.
-        """
-        self.connection = connection
-        try:
-            async for message in connection:
-                if message == "go":
-                    if self.act == "returns":
-                        return
-                    await self.obey(connection.aclose)
-            # Where the loop ends, so does this.
-            with contextlib.suppress(ConnectionClosedOK):
-                await connection.recv()
-        except BaseException as exc:
-            self.raised = exc
-            raise
 
     async def handle_quietly(self, connection: Any) -> None:
         """
@@ -145,13 +129,7 @@ async def observe(ending: Ending, records: list[Any]) -> Observed:
             after = server.statistics()
             observed = list(records)
             scene.life.cancel()
-    return Observed(
-        received,
-        str(scene.connection.close_code),
-        scene.describe_end(),
-        log_of(observed),
-        grown(before, after),
-    )
+    return scene.observed(received, observed, before, after)
 
 
 async def observe_client(ending: Ending) -> tuple[str, str, str]:

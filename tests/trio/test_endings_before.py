@@ -11,7 +11,7 @@ import logging
 import pytest
 import trio
 
-from tests.refusals import REFUSALS, Stage, check, hook_that
+from tests.refusals import REFUSALS, Stage, check
 from tests.trio.harness import serving_tcp
 
 
@@ -22,11 +22,7 @@ async def test_a_refusal(name, caplog, server_ssl_context, real_clock):
     """
     caplog.set_level(logging.INFO)
     refusal = REFUSALS[name]
-    options = {
-        **refusal.options,
-        "process_request": hook_that(refusal.hook, trio.sleep),
-        "ssl": server_ssl_context if refusal.secure else None,
-    }
+    options = refusal.arguments(trio.sleep, server_ssl_context)
     async with trio.open_nursery() as nursery, serving_tcp(**options) as server:
 
         def close():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.asyncio.raw import EXAMPLE_KEY, encode
@@ -25,7 +24,6 @@ __all__ = [
     "link_with_wire",
     "member_class",
     "parse",
-    "reset",
     "socket_pair",
     "wire_class",
 ]
@@ -194,11 +192,3 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32_768)
     return one, other
-
-
-def reset(sock: socket.socket) -> None:
-    """
-    Close a socket with RST.
-    """
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()

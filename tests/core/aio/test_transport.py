@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.asyncio.harness import settle, wait_until
-from tests.core.aio.ends import reset
+from tests.asyncio.raw import reset
 from tests.core.aio.setting import LARGE, Setting, pattern
 
 pytestmark = pytest.mark.anyio

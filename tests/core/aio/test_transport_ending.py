@@ -11,7 +11,8 @@ import socket
 import pytest
 
 from tests.asyncio.harness import settle, wait_until
-from tests.core.aio.ends import call_in_loop, member_class, reset, socket_pair
+from tests.asyncio.raw import reset
+from tests.core.aio.ends import call_in_loop, member_class, socket_pair
 from tests.core.aio.setting import LARGE, Setting, pattern
 
 pytestmark = pytest.mark.anyio
