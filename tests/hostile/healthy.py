@@ -15,9 +15,11 @@ from socketeer.asyncio.client import connect
 __all__: list[str] = []
 
 
-async def be_served(port: int, period: float, latencies: list[float]) -> None:
+async def be_served(
+    port: int, period: float, latencies: list[float], served: asyncio.Event
+) -> None:
     """
-    Send, receive, and wait a little.
+    Send, receive, and wait a little; tell when that has worked once.
     """
     async with connect(
         f"ws://127.0.0.1:{port}", proxy=None, ping_timeout=60
@@ -27,6 +29,7 @@ async def be_served(port: int, period: float, latencies: list[float]) -> None:
             await connection.send("hello")
             await connection.recv()
             latencies.append(time.perf_counter() - start)
+            served.set()
             await asyncio.sleep(period)
 
 
@@ -41,11 +44,15 @@ async def main() -> None:
     options = parser.parse_args()
     latencies: list[float] = []
     tasks = []
+    first_echoes = []
     for _ in range(options.clients):
-        tasks.append(
-            asyncio.create_task(be_served(options.port, options.period, latencies))
-        )
+        served = asyncio.Event()
+        first_echoes.append(served.wait())
+        visit = be_served(options.port, options.period, latencies, served)
+        tasks.append(asyncio.create_task(visit))
         await asyncio.sleep(options.period / options.clients)
+    # Only now the server holds all that it holds for them.
+    await asyncio.wait_for(asyncio.gather(*first_echoes), 60)
     print("ready", flush=True)
     loop = asyncio.get_running_loop()
     while await loop.run_in_executor(None, sys.stdin.readline):
