@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _compatibility
 from ._negotiation import negotiation_arguments
 from .extensions.permessage_deflate import enable_server_permessage_deflate
 from .server import ServerProtocol
+
+if TYPE_CHECKING:
+    from ._core.endpoint import Endpoint
 
 __all__ = ["ConnectionFactory", "Hooks", "prepare_hooks", "prepare_protocol"]
 
@@ -34,7 +37,10 @@ class ConnectionFactory:
     select_subprotocol: Callable[..., Any] | None
 
     def make(
-        self, before: tuple[Any, ...], after: tuple[Any, ...]
+        self,
+        before: tuple[Any, ...],
+        after: tuple[Any, ...],
+        endpoint: Endpoint | None = None,
     ) -> tuple[Any, ServerProtocol]:
         """
         Return a new connection and its handshake.
@@ -42,6 +48,8 @@ class ConnectionFactory:
         Args:
             before: Arguments of the class before the protocol.
             after: Arguments of the class after the protocol.
+            endpoint: What the connection will have when it is OPEN, if that is
+                there already.
         """
         hook: Any = self.select_subprotocol
 
@@ -52,6 +60,8 @@ class ConnectionFactory:
             select_subprotocol=None if hook is None else select,
             **self.protocol_arguments,
         )
+        if endpoint is not None:
+            protocol.hand_over(endpoint)
         connection = self.create_connection(
             *before, protocol, *after, **self.connection_arguments
         )

@@ -51,6 +51,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=MASKING_KEYS.discard)
 
 
+def new_link(
+    is_client: bool, max_message_size: int = -1, max_fragment_size: int = -1
+) -> Link:
+    """
+    Return a link on the running loop.
+
+    Args:
+        is_client: Whether this is the client's end.
+        max_message_size: Largest message accepted, in bytes, or -1 for any.
+        max_fragment_size: Largest frame accepted, in bytes, or -1 for any.
+    """
+    return Link(
+        turn_of(asyncio.get_running_loop()),
+        is_client,
+        max_message_size,
+        max_fragment_size,
+        MASKING_KEYS,
+    )
+
+
 class Connection(Attributes, _compatibility.OlderAttributes):
     """
     An open WebSocket connection of either side.
@@ -85,12 +105,10 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         max_queue: int | tuple[int | None, int | None] | None = 16,
         write_limit: int | tuple[int, int | None] = 2**15,
     ) -> None:
-        link = Link(
-            turn_of(asyncio.get_running_loop()),
-            protocol.side is CLIENT,
-            *message_limits(protocol),
-            MASKING_KEYS,
-        )
+        link = protocol._endpoint
+        # A server has the link before the protocol.
+        if not isinstance(link, Link):
+            link = new_link(protocol.side is CLIENT, *message_limits(protocol))
         super().__init__(link)
         link.connection = self
         configure_session(

@@ -15,6 +15,7 @@ from ..http11 import SERVER, Response
 from ..limits import Limits
 from ..protocol import OPEN
 from ..utils import get_socket_name
+from .arriving import Arrival
 from .opening import ServerOpening
 from .watching import LoopWatch
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
 
+    from .._serving import ConnectionFactory
     from ..server import ServerProtocol
     from ..typing import LoggerLike
+    from ._cellar import Link
     from .server import ServerConnection
 
 __all__ = ["Hook", "Server"]
@@ -58,7 +61,9 @@ class Server(BaseServer["ServerConnection"]):
     Attributes:
         server: What listens, with the methods of :class:`asyncio.Server`; there
             after the server was started.
-        all_connections: Connections in any state whose handler has not returned.
+        all_connections: Connections in any state whose request has arrived and
+            whose handler has not returned.
+        arrivals: Connections whose request has not arrived.
         handler_tasks: Tasks of the handlers.
         logger: Logger of the server.
         limits: What the server allows.
@@ -84,6 +89,7 @@ class Server(BaseServer["ServerConnection"]):
         self.process_response = process_response
         self.open_timeout = open_timeout
         self.server: Any = None
+        self.arrivals: set[Arrival] = set()
         self.handler_tasks: set[asyncio.Task[Any]] = set()
         self.close_task: asyncio.Task[None] | None = None
         self._closed: asyncio.Future[None] | None = None
@@ -147,18 +153,43 @@ class Server(BaseServer["ServerConnection"]):
         """
         return self.close_task is not None
 
-    def adopt(self, connection: ServerConnection, protocol: ServerProtocol) -> None:
+    def expect(self, link: Link, factory: ConnectionFactory) -> Arrival:
         """
-        Begin the opening handshake of a new connection.
+        Begin to wait for the request on a new connection.
+
+        Args:
+            link: The connection's link; it has a wire.
+            factory: Makes the connection when its request has arrived.
         """
-        link = connection._link
-        protocol.hand_over(link)
-        link.opening = ServerOpening(connection, protocol, self)
+        arrival = Arrival(self, factory, link)
+        link.opening = arrival
+        self.arrivals.add(arrival)
         self.census.arrive()
         if self.open_timeout is not None:
             link.open_due_at = link.clock() + self.open_timeout
             link.schedule()
+        return arrival
+
+    def miss(self, arrival: Arrival) -> None:
+        """
+        Take in that a connection has gone before there was a request.
+        """
+        self.arrivals.discard(arrival)
+        self.census.count("handshakes_broken")
+        self.census.leave(None, None)
+        self._check_idle()
+
+    def adopt(
+        self, connection: ServerConnection, protocol: ServerProtocol, arrival: Arrival
+    ) -> ServerOpening:
+        """
+        Let the opening handshake of a connection go on that was waited for.
+        """
+        opening = ServerOpening(connection, protocol, self)
+        connection._link.opening = opening
         self.all_connections.add(connection)
+        self.arrivals.discard(arrival)
+        return opening
 
     def start_handler(self, connection: ServerConnection) -> None:
         """
@@ -214,6 +245,7 @@ class Server(BaseServer["ServerConnection"]):
             idle is not None
             and not idle.done()
             and not self.all_connections
+            and not self.arrivals
             and not self.handler_tasks
         ):
             idle.set_result(None)
@@ -311,6 +343,8 @@ class Server(BaseServer["ServerConnection"]):
             await self._drain(code, reason, drain)
         if self.server is not None:
             self.server.close()
+        for arrival in list(self.arrivals):
+            arrival.shut_down()
         for connection in list(self.all_connections):
             link = connection._link
             if link.opening is not None:

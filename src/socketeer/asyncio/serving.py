@@ -11,20 +11,25 @@ import socket
 import ssl as ssl_module
 from typing import TYPE_CHECKING, Any
 
+from .._connection import watermarks
 from .._serving import ConnectionFactory
 from .._sockets import bind_unix
-from ._cellar import ForeignProtocol, SocketTransport, TLSTransport, turn_of
+from ._cellar import ForeignProtocol, SocketTransport, TLSTransport
+from .connection import new_link
 from .listener import Listener, bind_tcp, watches_sockets
 
 if TYPE_CHECKING:
     from ..typing import PathLike
-    from ._cellar import Link, Wire
-    from .server import Server, ServerConnection
+    from ._cellar import ForeignWire, Link, Wire
+    from .server import Server
 
 __all__ = ["Binding"]
 
 # Bytes that are read before a connection is turned away, if they are here.
 _REQUEST_SIZE = 65_536
+
+# Of the write buffer, until the connection is there that says which it wants.
+_MARKS = watermarks(2**15)
 
 
 class Binding:
@@ -147,23 +152,19 @@ class Binding:
         if server.census.is_crowded():
             self._turn_away(server, sock)
             return
-        connection: ServerConnection
-        connection, protocol = self._factory.make((), (server,))
-        link = connection._link
+        link = new_link(is_client=False)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             # Frames are written when they are to be sent: no waiting for more.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-        high, low = connection._write_limit
         wire: Wire
         if self._ssl is None:
-            wire = SocketTransport(link.turn, sock, link, high, low, address)
+            wire = SocketTransport(link.turn, sock, link, *_MARKS, address)
         else:
             wire = TLSTransport(
                 link.turn,
                 sock,
                 link,
-                high,
-                low,
+                *_MARKS,
                 address,
                 self._ssl,
                 True,
@@ -172,7 +173,7 @@ class Binding:
                 lambda: self._secured(server, link),
             )
         # Not before there is a wire, by which the connection can end.
-        server.adopt(connection, protocol)
+        server.expect(link, self._factory)
         if self._ssl is not None:
             self._expect_tls(link)
         link.wire = wire
@@ -253,28 +254,18 @@ class Binding:
         """
         Make the protocol of a connection that the loop has accepted.
         """
-        connection: ServerConnection
-        connection, protocol = self._factory.make((), (server,))
-        link = connection._link
+        link = new_link(is_client=False)
 
-        def connected(wire: Wire) -> None:
+        def connected(wire: ForeignWire) -> None:
             link.wire = wire
             if server.census.is_crowded():
-                transport = connection.transport
-                transport.write(server.turn_away())
-                transport.close()
-                # Nobody has heard of the connection.
-                link.connection = None
+                wire.transport.write(server.turn_away())
+                wire.close()
                 link.opening = _TurnedAway()
                 return
-            server.adopt(connection, protocol)
+            server.expect(link, self._factory)
 
-        return ForeignProtocol(
-            turn_of(asyncio.get_running_loop()),
-            link,
-            *connection._write_limit,
-            connected,
-        )
+        return ForeignProtocol(link.turn, link, *_MARKS, connected)
 
 
 class _TurnedAway:
