@@ -113,7 +113,12 @@ class Hub(Publishing):
     # Life.
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            # Others may wait for the start, but nobody would stop the hub.
+            await self.stop()
+            raise
         return self
 
     async def __aexit__(

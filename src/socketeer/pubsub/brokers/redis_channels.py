@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import BrokerUnavailable
-from .redis_commands import BATCH, TROUBLE
+from .redis_commands import BATCH, TROUBLE, check_canceled
 from .redis_scripts import parse_publication
 
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ class Channels:
         names = [self._names.channel(channel) for channel in channels]
         verb = "SUBSCRIBE" if is_subscribe else "UNSUBSCRIBE"
         await self._channels.execute_command(verb, *names)
+        check_canceled()
 
     async def _listen(self) -> None:
         """
@@ -260,6 +261,7 @@ class Channels:
         Hand on one thing; tell whether there was any in time.
         """
         heard = await self._channels.parse_response(block=False, timeout=patience)
+        check_canceled()
         if not isinstance(heard, list) or len(heard) < 3:
             return heard is not None
         kind, name, content = heard[0], heard[1], heard[2]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .redis_addresses import Clients
 
-__all__ = ["BATCH", "TROUBLE", "Commands"]
+__all__ = ["BATCH", "TROUBLE", "Commands", "check_canceled"]
 
 logger = logging.getLogger("socketeer.pubsub")
 
@@ -29,6 +29,21 @@ TROUBLE = (RedisError, OSError, TimeoutError)
 # Commands that may wait to be sent, and that are sent at once.
 MAX_WAITING = 10_000
 BATCH = 500
+
+
+def check_canceled() -> None:
+    """
+    Raise a cancellation that was lost on the way.
+
+    redis-py writes with :func:`asyncio.wait_for`, which loses one when what it waits
+    for is done at the same time, before Python 3.12. The task would never end.
+
+    Raises:
+        asyncio.CancelledError: The running task was canceled.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Command:
@@ -97,6 +112,7 @@ class Commands:
                 try:
                     async with asyncio.timeout(self._timeout):
                         await self._send_batch(batch)
+                        check_canceled()
                 except TROUBLE as exc:
                     reason = str(exc) or f"no answer within {self._timeout} s"
                     self._give_up(batch, reason, exc)
