@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .typing import LoggerLike
 
 __all__ = [
+    "CLIENT_LATE",
+    "CLOSING",
     "Answering",
     "closing_response",
     "failure_response",
@@ -25,6 +27,12 @@ __all__ = [
 ]
 
 _FAILED = "Failed to open a WebSocket connection"
+
+# Answers, status and text: when the request took too long, when a hook did, and when
+# the server is closing.
+CLIENT_LATE = HTTPStatus.REQUEST_TIMEOUT, f"{_FAILED}: request timeout.\n"
+SERVER_LATE = HTTPStatus.SERVICE_UNAVAILABLE, f"{_FAILED}: server timeout.\n"
+CLOSING = HTTPStatus.SERVICE_UNAVAILABLE, "Server is shutting down.\n"
 
 # A hook with its arguments; what it returns may have to be awaited.
 _Call = Callable[[], Any]
@@ -206,15 +214,11 @@ def late_response(protocol: ServerProtocol, has_request: bool) -> Response:
     Return the answer when the client or, after its request, a hook is too slow.
     """
     protocol.handshake_exc = TimeoutError("timed out during handshake")
-    if has_request:
-        return protocol.reject(
-            HTTPStatus.SERVICE_UNAVAILABLE, f"{_FAILED}: server timeout.\n"
-        )
-    return protocol.reject(HTTPStatus.REQUEST_TIMEOUT, f"{_FAILED}: request timeout.\n")
+    return protocol.reject(*(SERVER_LATE if has_request else CLIENT_LATE))
 
 
 def closing_response(protocol: ServerProtocol) -> Response:
     """
     Return the answer when the server is closing.
     """
-    return protocol.reject(HTTPStatus.SERVICE_UNAVAILABLE, "Server is shutting down.\n")
+    return protocol.reject(*CLOSING)

@@ -15,7 +15,7 @@ from .exceptions import InvalidHeader
 from .frames import Close, CloseCode, Frame, Opcode
 from .limits import Census, Limits, Meter, address_key, retry_after, spread
 from .protocol import OPEN
-from .server import ServerProtocol
+from .server import rejection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .forwarded import Network, TrustedProxies
     from .http11 import Request, Response
     from .limits import Rate
+    from .server import ServerProtocol
     from .typing import LoggerLike, StatusLike
 
 __all__ = ["BaseServer", "ServerSide", "closing_code", "make_limits"]
@@ -173,11 +174,26 @@ class BaseServer(Generic[C]):
         Count a connection that is refused at once; return what to tell it.
         """
         self.census.turn_away()
-        response = ServerProtocol().reject(503, "Too many connections.\n")
+        response = rejection(503, "Too many connections.\n")
         response.headers["Retry-After"] = retry_after()
         if self.server_header is not None:
             response.headers["Server"] = self.server_header
-        self.logger.info("connection rejected (503 Service Unavailable)")
+        return self._log_rejection(response)
+
+    def dismiss(self, status: StatusLike, text: str) -> bytes:
+        """
+        Count a connection that is refused while its request is waited for; return
+        what to tell it.
+        """
+        self.census.count("rejected")
+        return self._log_rejection(rejection(status, text))
+
+    def _log_rejection(self, response: Response) -> bytes:
+        """
+        Log what is answered before there is a connection; return its bytes.
+        """
+        status = f"{response.status_code} {response.reason_phrase}"
+        self.logger.info("connection rejected (%s)", status)
         return response.serialize()
 
     def locate(

@@ -488,8 +488,8 @@ class Protocol:
         """
         Let another endpoint have the connection from when it is OPEN.
 
-        To be called before anything is received. It gets the state and the
-        limits; they and all that concerns closing are its own from then on, but
+        To be called before anything is received. The state and all that
+        concerns closing are those of the other endpoint, but
         :meth:`receive_data` and :meth:`data_to_send` serve the opening
         handshake only; what follows it is left to :meth:`unread_data`.
 
@@ -497,8 +497,6 @@ class Protocol:
             endpoint: An endpoint of the core, of either build.
         """
         endpoint.state = self._endpoint.state
-        endpoint.max_message_size = self._endpoint.max_message_size
-        endpoint.max_fragment_size = self._endpoint.max_fragment_size
         self._endpoint = endpoint
 
     def unread_data(self) -> bytes:

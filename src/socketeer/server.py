@@ -414,17 +414,7 @@ class ServerProtocol(Protocol):
         Raises:
             ValueError: HTTP doesn't know the status code.
         """
-        status = http.HTTPStatus(status)
-        body = text.encode()
-        headers = Headers(
-            [
-                ("Date", _format_date(time.time())),
-                ("Connection", "close"),
-                ("Content-Length", str(len(body))),
-                ("Content-Type", "text/plain; charset=utf-8"),
-            ]
-        )
-        return Response(status.value, status.phrase, headers, body)
+        return rejection(status, text)
 
     def send_response(self, response: Response) -> None:
         """
@@ -460,6 +450,21 @@ class ServerProtocol(Protocol):
             else:
                 self.logger.info("HTTP response sent (%s)", status)
             self._drop_connection()
+
+
+def rejection(status: StatusLike, text: str) -> Response:
+    """Make a response that rejects a connection: see :meth:`.reject`."""
+    status = http.HTTPStatus(status)
+    body = text.encode()
+    headers = Headers(
+        [
+            ("Date", _format_date(time.time())),
+            ("Connection", "close"),
+            ("Content-Length", str(len(body))),
+            ("Content-Type", "text/plain; charset=utf-8"),
+        ]
+    )
+    return Response(status.value, status.phrase, headers, body)
 
 
 def _explain(exc: BaseException) -> str:

@@ -53,8 +53,8 @@ async def test_a_connection_that_says_little_is_few_objects():
     """
     Ten thousand of them must not make each garbage collection a pause for all.
     """
-    number = 50
-    async with serving() as running:
+    number = 200
+    async with serving(backlog=number) as running:
         server = running.server
         with silent(running.port, 1):
             # Whatever is made once.
@@ -142,8 +142,7 @@ async def test_a_client_that_leaves_without_a_request(end):
         assert 0 == statistics["handshakes"]
 
 
-@pytest.mark.parametrize("when", ["request", "time-out", "shutdown"])
-async def test_a_connection_that_cannot_be_made(caplog, when):
+async def test_a_connection_that_cannot_be_made(caplog):
     """
     The error is logged, the client cut off, and the server goes on and ends.
     """
@@ -151,15 +150,10 @@ async def test_a_connection_that_cannot_be_made(caplog, when):
     def make(*args, **kwargs):
         raise ValueError("no")
 
-    timeout = 0.05 if when == "time-out" else None
     async with nothing_left_over():
-        options = {"create_connection": make, "open_timeout": timeout}
-        async with serving(**options) as running:
+        async with serving(create_connection=make) as running:
             peer = await dial(running.port)
-            await peer.send(opening_request() if when == "request" else b"GET")
-            await wait_until(lambda: running.server.statistics()["accepted"] == 1)
-            if when == "shutdown":
-                running.server.close()
+            await peer.send(opening_request())
 
             assert b"" == await peer.read_rest()
             assert 0 == running.server.statistics()["handshakes"]
@@ -168,6 +162,28 @@ async def test_a_connection_that_cannot_be_made(caplog, when):
     assert ["accepting a connection failed"] == [
         record.message for record in caplog.records if record.exc_info
     ]
+
+
+@pytest.mark.parametrize("more", [b"", b"\r\nHost: too late\r\n\r\n"])
+async def test_a_client_that_stays_after_it_was_dismissed(more):
+    """
+    Is not heard any more, and cut off when its time is over.
+    """
+    async with nothing_left_over():
+        options = {"open_timeout": 0.02, "close_timeout": 0.02}
+        async with serving(**options) as running:
+            peer = await dial(running.port)
+            await peer.send(b"GET / HTTP/1.1")
+            head = await peer.read_head()
+            with contextlib.suppress(OSError):
+                await peer.send(more)
+            await wait_until(lambda: not running.server.arrivals)
+            statistics = running.server.statistics()
+            peer.close()
+
+    assert "HTTP/1.1 408 Request Timeout" == head.first_line
+    assert 1 == statistics["handshakes_timed_out"] == statistics["rejected"]
+    assert 0 == statistics["handshakes"] == statistics["handshakes_broken"]
 
 
 async def test_a_connection_with_a_write_limit_of_its_own():

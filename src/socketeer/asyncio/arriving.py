@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._opening import CLIENT_LATE, CLOSING
+
 if TYPE_CHECKING:
     from .._serving import ConnectionFactory
+    from ..typing import StatusLike
     from ._cellar import Link
-    from .opening import ServerOpening
     from .running import Server
 
 __all__ = ["Arrival"]
@@ -45,77 +47,91 @@ class Arrival:
         self._factory = factory
         self._link = link
         self._received = b""
+        # Whether there is nothing to wait for any more.
         self._is_over = False
         self.secure = True
+
+    # What the link passes on.
 
     def data_received(self, data: bytes) -> None:
         """
         Take in a piece of the request.
         """
+        if self._is_over:
+            return
         received = self._received + data
         if _may_go_on(received):
             self._received = received
             return
-        opening = self._make_opening()
-        if opening is not None:
-            opening.data_received(received)
-
-    def timed_out(self) -> None:
-        """
-        Take in that the client was too slow.
-        """
-        opening = self._make_opening()
-        if opening is not None:
-            opening.timed_out()
-
-    def shut_down(self) -> None:
-        """
-        Take in that the server is closing.
-        """
-        opening = self._make_opening()
-        if opening is not None:
-            opening.shut_down()
+        try:
+            connection, protocol = self._factory.make((), (self._server,), self._link)
+        except Exception:
+            self._server.logger.exception("accepting a connection failed")
+            self._break()
+            return
+        connection.transport.set_write_buffer_limits(*connection._write_limit)
+        self._server.adopt(connection, protocol, self).data_received(received)
 
     def eof_received(self) -> None:
         """
-        Take in the end of the client's bytes: nobody waits for an answer.
+        Take in the end of the client's bytes.
         """
-        self._leave()
-        self._link.wire.abort()
+        if not self._is_over:
+            self._break()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """
         Take in that the connection is gone.
         """
-        self._leave()
-
-    def _make_opening(self) -> ServerOpening | None:
-        """
-        Let a connection, and its opening handshake, go on from here.
-
-        Returns:
-            The opening handshake; :obj:`None` if ``create_connection`` has failed.
-        """
-        server, link = self._server, self._link
-        try:
-            connection, protocol = self._factory.make((), (server,), link)
-        except Exception:
-            server.logger.exception("accepting a connection failed")
-            self._leave()
-            link.wire.abort()
-            return None
-        connection.transport.set_write_buffer_limits(*connection._write_limit)
-        opening = server.adopt(connection, protocol, self)
-        opening.secure = self.secure
-        return opening
-
-    def _leave(self) -> None:
-        """
-        Have the server count that there will be no request.
-        """
+        server = self._server
         if not self._is_over:
             self._is_over = True
-            self._server.miss(self)
+            server.census.count("handshakes_broken")
+        server.miss(self)
+
+    def timed_out(self) -> None:
+        """
+        Take in that the client was too slow, to ask or to leave.
+        """
+        if not self._is_over:
+            self._server.census.count("handshakes_timed_out")
+            self._dismiss(CLIENT_LATE)
+        else:
+            self._link.wire.abort()
+
+    def shut_down(self) -> None:
+        """
+        Take in that the server is closing.
+        """
+        if not self._is_over:
+            self._dismiss(CLOSING)
+
+    # Ends.
+
+    def _break(self) -> None:
+        """
+        Close, as there is nobody to get an answer, or nothing to say.
+        """
+        self._is_over = True
+        self._server.census.count("handshakes_broken")
+        self._link.wire.abort()
+
+    def _dismiss(self, answer: tuple[StatusLike, str]) -> None:
+        """
+        Answer without a connection, if an answer can be sent, and half-close; the
+        client has ``close_timeout`` to do the same.
+        """
+        self._is_over = True
+        self._received = b""
+        link = self._link
+        if not self.secure:
+            link.wire.abort()
+            return
+        link.discarding = link.wants_eof = True
+        link.write_raw(self._server.dismiss(*answer))
+        timeout = self._factory.connection_arguments["close_timeout"]
+        link.open_due_at = link.clock() + (10.0 if timeout is None else timeout)
+        link.schedule()
 
 
 def _may_go_on(received: bytes) -> bool:

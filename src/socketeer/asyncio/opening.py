@@ -50,8 +50,6 @@ class ServerOpening:
         self.answering: Answering | None = None
         # Waits for a hook.
         self.task: asyncio.Task[None] | None = None
-        # Whether the transport can carry a response: not before TLS is up.
-        self.secure: bool = True
         # Whether a response was sent; what the client sends is of no interest.
         self.answered: bool = False
 
@@ -122,18 +120,13 @@ class ServerOpening:
             self._give_up()
             return
         self.server.census.count("handshakes_timed_out")
-        if not self.secure:
-            self._give_up()
-        else:
-            self._reject(late_response(self.protocol, self.request is not None))
+        self._reject(late_response(self.protocol, self.request is not None))
 
     def shut_down(self) -> None:
         """
         Take in that the server is closing.
         """
-        if not self.secure:
-            self._give_up()
-        elif not self.answered and self.request is None:
+        if not self.answered and self.request is None:
             self._reject(closing_response(self.protocol))
 
     # Hooks.

@@ -175,7 +175,6 @@ class Server(BaseServer["ServerConnection"]):
         Take in that a connection has gone before there was a request.
         """
         self.arrivals.discard(arrival)
-        self.census.count("handshakes_broken")
         self.census.leave(None, None)
         self._check_idle()
 
