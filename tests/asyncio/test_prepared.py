@@ -190,5 +190,5 @@ class _Broken:
     """
 
     @property
-    def _link(self):
+    def fan_out(self):
         raise OSError("broken")

@@ -45,7 +45,7 @@ def lose_for_one(feed, run, more):
     unlucky = random.choice(members)
     feed.discard(unlucky)
     pass_on(feed, run, more)
-    feed.add(unlucky, unlucky.send)
+    feed.add(unlucky, unlucky.session.connection)
 
 
 def duplicate(feed, run, more):

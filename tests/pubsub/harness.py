@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 
+from socketeer.asyncio.connection import Connection
 from socketeer.pubsub import Hub, MemoryBroker, MemoryStore
 
 __all__ = [
@@ -141,6 +142,7 @@ class FakeConnection:
         self._drained.set()
 
     call_at_turn_end = staticmethod(call_at_turn_end)
+    fan_out_to_all = staticmethod(Connection.fan_out_to_all)
 
     async def wait_drained(self):
         if self.room == 0 and self.closed is None:

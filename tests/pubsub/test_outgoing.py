@@ -167,3 +167,37 @@ async def test_who_refuses_one_gets_none_behind_it():
 
             assert ["1", "2", "3", "4", "5"] == slow.take()
             assert 0 == hub.statistics()["behind"]
+
+
+@pytest.mark.parametrize("history", [0, 10])
+async def test_who_leaves_while_a_message_goes_round(history):
+    """
+    Nobody else misses it, and the next one goes to those who are left.
+    """
+    leaving = []
+
+    class Upsetting(FakeConnection):
+        def _send(self, *arguments):
+            while leaving:
+                leaving[0].feed.part(leaving.pop(0))
+            return super()._send(*arguments)
+
+    async with hub_with() as hub:
+        hub.topic("a", history=history)
+        first, second, third = Upsetting(), FakeConnection(), FakeConnection()
+        async with (
+            hub.attach(first) as one,
+            hub.attach(second) as two,
+            hub.attach(third) as three,
+        ):
+            await one.subscribe("a")
+            leaving.append(await two.subscribe("a"))
+            await three.subscribe("a")
+            await hub.publish("a", "1")
+            assert ["1"] == first.take()
+            await hub.publish("a", "2")
+            end_turn()
+
+            assert ["2"] == list(first.got)
+            assert ["1", "2"] == list(third.got)
+            assert "2" not in second.got

@@ -211,7 +211,7 @@ async def test_who_is_behind_and_fails_does_not_spoil_it_for_others(caplog):
             bad.stall()
             await hub.publish("a", "1")
             end_turn()
-            subscription.send = lambda *arguments: 1 / 0
+            bad._send = lambda *arguments: 1 / 0
             subscription.feed.deliver_prepared("in no log")
             await hub.publish("b", "2")
 

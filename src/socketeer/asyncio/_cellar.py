@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any, Literal, overload
 
+    from .._core.aio.fan_out import fan_out_to_all as fan_out_to_all
     from .._core.aio.foreign import ForeignProtocol as ForeignProtocol
     from .._core.aio.foreign import ForeignWire as ForeignWire
     from .._core.aio.fragments import drain as drain
@@ -52,6 +53,7 @@ else:
     ForeignProtocol = _foreign.ForeignProtocol
     ForeignWire = _foreign.ForeignWire
     drain = _fragments.drain
+    fan_out_to_all = load("aio.fan_out").fan_out_to_all
     wait_until_sendable = _fragments.wait_until_sendable
     Link = load("aio.link").Link
     Connected = _operations.Connected
@@ -76,6 +78,7 @@ __all__ = [
     "Turn",
     "Wire",
     "drain",
+    "fan_out_to_all",
     "receive_fragment",
     "turn_of",
     "wait_until_sendable",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .._messages import Failures, check_overflow, prepare
 from .._options import BROADCAST, documented
+from ._cellar import fan_out_to_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,9 +57,11 @@ def broadcast(
     check_overflow(on_overflow)
     limit = -1 if max_backlog is None else max_backlog
     failures = Failures(raise_exceptions)
-    for connection in connections:
-        try:
-            connection._link.send_prepared(prepared, limit, on_overflow)
-        except Exception as exc:
-            failures.add(connection.logger, exc)
+    receivers = list(connections)
+    for number, _, exc in fan_out_to_all(
+        receivers, [prepared], limit, on_overflow, False, False
+    ):
+        # Without one, the connection is not OPEN, or too slow.
+        if exc is not None:
+            failures.add(receivers[number].logger, exc)
     failures.check()

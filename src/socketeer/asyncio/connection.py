@@ -27,6 +27,7 @@ from ._cellar import (
     MaskingKeys,
     PreparedMessage,
     drain,
+    fan_out_to_all,
     receive_fragment,
     turn_of,
     wait_until_sendable,
@@ -344,11 +345,12 @@ class Connection(Attributes, _compatibility.OlderAttributes):
     # Fan-out.
 
     prepare = staticmethod(prepare)
+    fan_out_to_all = staticmethod(fan_out_to_all)
 
     @property
     def fan_out(self) -> Callable[[PreparedMessage, int, str, bool], bool]:
         """
-        :meth:`send_prepared` as a bare function, for loops over many connections.
+        :meth:`send_prepared` as a bare function.
 
         Its arguments are the message, ``max_backlog`` with -1 for any number,
         ``on_overflow``, which is not checked, and ``more``.

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from .connections import Prepared, Send
+from .connections import FanOutConnection, FanOutToAll, Prepared
 
-__all__ = ["Audience", "send_all"]
+__all__ = ["Audience", "Receivers"]
 
 logger = logging.getLogger("socketeer.pubsub")
 
@@ -18,43 +18,54 @@ logger = logging.getLogger("socketeer.pubsub")
 Member = TypeVar("Member")
 
 
-def send_all(
-    senders: Iterable[tuple[Send, Member]],
-    messages: list[Prepared],
-    limit: int,
-    policy: str,
-    *,
-    more: bool,
-    is_log: bool = False,
-) -> list[tuple[Member, int]]:
+class Receivers(Generic[Member]):
     """
-    Send messages to members; return who did not take which.
+    Listeners at one moment, with their connections.
 
     Args:
-        senders: How each member is sent to.
-        messages: The messages.
-        limit: Bytes that may wait to be sent already.
-        policy: What happens to those for whom more is waiting.
-        more: Whether others follow in this turn.
-        is_log: Whether who did not take one gets none of those behind it.
-
-    Returns:
-        Members, and the place of a message that they did not take.
+        members: Listeners, each with the connection.
     """
-    last = len(messages) - 1
-    refused = []
-    for send, member in senders:
-        for place, prepared in enumerate(messages):
-            try:
-                if send(prepared, limit, policy, more or place < last):
-                    continue
-            except Exception:
+
+    __slots__ = ("_connections", "_members")
+
+    def __init__(self, members: Iterable[tuple[Member, FanOutConnection]]) -> None:
+        pairs = list(members)
+        self._members = [member for member, _ in pairs]
+        self._connections = [connection for _, connection in pairs]
+
+    def send(
+        self,
+        fan_out_to_all: FanOutToAll,
+        messages: list[Prepared],
+        limit: int,
+        policy: str,
+        *,
+        more: bool,
+        is_log: bool = False,
+    ) -> list[tuple[Member, int]]:
+        """
+        Send messages to all; return who did not take which.
+
+        Args:
+            fan_out_to_all: What sends them.
+            messages: The messages.
+            limit: Bytes that may wait to be sent already.
+            policy: What happens to those for whom more is waiting.
+            more: Whether others follow in this turn.
+            is_log: Whether who did not take one gets none of those behind it.
+
+        Returns:
+            Listeners, and the place of a message that they did not take.
+        """
+        refused = []
+        for number, place, exc in fan_out_to_all(
+            self._connections, messages, limit, policy, more, is_log
+        ):
+            if exc is not None:
                 # One connection's trouble is not everybody's.
-                logger.exception("message not written to one connection")
-            refused.append((member, place))
-            if is_log:
-                break
-    return refused
+                logger.error("message not written to one connection", exc_info=exc)
+            refused.append((self._members[number], place))
+        return refused
 
 
 class Audience(Generic[Member]):
@@ -62,13 +73,13 @@ class Audience(Generic[Member]):
     Any number of listeners, served by one loop as short as can be.
     """
 
-    __slots__ = ("_members", "_senders")
+    __slots__ = ("_members", "_receivers")
 
     def __init__(self) -> None:
-        self._members: dict[Member, Send] = {}
-        # What senders() returns. Replaced, not changed: a listener may leave
+        self._members: dict[Member, FanOutConnection] = {}
+        # What receivers() returns. Replaced, not changed: a listener may leave
         # while a message is being delivered.
-        self._senders: list[tuple[Send, Member]] | None = None
+        self._receivers: Receivers[Member] | None = None
 
     def __len__(self) -> int:
         return len(self._members)
@@ -76,12 +87,12 @@ class Audience(Generic[Member]):
     def __contains__(self, member: object) -> bool:
         return member in self._members
 
-    def add(self, member: Member, send: Send) -> None:
+    def add(self, member: Member, connection: FanOutConnection) -> None:
         """
-        Let somebody listen, who is sent to by ``send``.
+        Let somebody listen, on a connection.
         """
-        self._members[member] = send
-        self._senders = None
+        self._members[member] = connection
+        self._receivers = None
 
     def discard(self, member: Member) -> None:
         """
@@ -89,7 +100,7 @@ class Audience(Generic[Member]):
         """
         if member in self._members:
             del self._members[member]
-            self._senders = None
+            self._receivers = None
 
     def members(self) -> list[Member]:
         """
@@ -97,12 +108,11 @@ class Audience(Generic[Member]):
         """
         return list(self._members)
 
-    def senders(self) -> list[tuple[Send, Member]]:
+    def receivers(self) -> Receivers[Member]:
         """
-        Return how each listener is sent to: see :func:`send_all`.
+        Return those who listen, to be sent to.
         """
-        senders = self._senders
-        if senders is None:
-            senders = [(send, member) for member, send in self._members.items()]
-            self._senders = senders
-        return senders
+        receivers = self._receivers
+        if receivers is None:
+            receivers = self._receivers = Receivers(self._members.items())
+        return receivers

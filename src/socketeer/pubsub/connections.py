@@ -9,7 +9,15 @@ from typing import Any, Protocol
 
 from ..typing import BytesLike, Data
 
-__all__ = ["OPEN", "AtTurnEnd", "FanOutConnection", "Prepare", "Prepared", "Send"]
+__all__ = [
+    "OPEN",
+    "AtTurnEnd",
+    "FanOutConnection",
+    "FanOutToAll",
+    "Prepare",
+    "Prepared",
+    "Send",
+]
 
 OPEN = 1
 
@@ -21,6 +29,15 @@ Prepared = Any
 # may follow in this turn of the event loop, to share a write. Tells whether the
 # message was sent or is waiting.
 Send = Callable[[Prepared, int, str, bool], bool]
+
+# Sends prepared messages to many connections, as fan_out does to one: arguments are
+# the connections, the messages, then as above, and whether who does not take one
+# message gets none of those behind it. Returns, for each message that was not taken,
+# the number of the connection, that of the message, and what went wrong, if anything.
+FanOutToAll = Callable[
+    [list[Any], list[Prepared], int, str, bool, bool],
+    list[tuple[int, int, Exception | None]],
+]
 
 # Has a function called when the turn of the event loop ends.
 AtTurnEnd = Callable[[Callable[[], object]], None]
@@ -67,6 +84,13 @@ class FanOutConnection(Protocol):
     def fan_out(self) -> Send:
         """
         Return what sends prepared messages.
+        """
+        ...
+
+    @property
+    def fan_out_to_all(self) -> FanOutToAll:
+        """
+        Return what sends prepared messages to many connections, of whatever kind.
         """
         ...
 

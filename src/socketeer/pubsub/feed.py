@@ -20,7 +20,7 @@ import logging
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
-from .audience import Audience, send_all
+from .audience import Audience, Receivers
 from .brokers.base import CONTROL, TEXT, Packet, Publication
 from .exceptions import BrokerUnavailable
 from .history import Log
@@ -380,23 +380,20 @@ class Feed(Audience["Subscription"]):
             more: Whether others follow in this turn.
         """
         messages, last = run.messages, run.last
+        send = self._outgoing.fan_out_to_all
         if last is not None:
-            refused = send_all(
-                self.senders(),
-                messages,
-                CURSOR_BACKLOG,
-                "drop",
-                more=more,
-                is_log=True,
+            refused = self.receivers().send(
+                send, messages, CURSOR_BACKLOG, "drop", more=more, is_log=True
             )
             for subscription, place in refused:
                 self._fall_behind(subscription, last + place)
             return
         limit, policy = self.settings.max_backlog, self.settings.slow
-        behind = [(subscription.send, subscription) for subscription in self.behind]
-        for senders, follow in ((self.senders(), more), (behind, True)):
-            refused = send_all(senders, messages, limit, policy, more=follow)
-            self.counters["dropped"] += len(refused)
+        refused = self.receivers().send(send, messages, limit, policy, more=more)
+        if self.behind:
+            behind = Receivers((s, s.session.connection) for s in self.behind)
+            refused += behind.send(send, messages, limit, policy, more=True)
+        self.counters["dropped"] += len(refused)
 
     # Those who are behind.
 
@@ -406,7 +403,7 @@ class Feed(Audience["Subscription"]):
         """
         self._outgoing.deliver()
         if subscription.cursor is None:
-            self.add(subscription, subscription.send)
+            self.add(subscription, subscription.session.connection)
         else:
             self.behind[subscription] = None
 
@@ -453,7 +450,7 @@ class Feed(Audience["Subscription"]):
                 return cursor > begin
             cursor += 1
         self.part(subscription)
-        self.add(subscription, subscription.send)
+        self.add(subscription, subscription.session.connection)
         subscription.go_live()
         return True
 

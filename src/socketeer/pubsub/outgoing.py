@@ -11,7 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from .connections import AtTurnEnd, FanOutConnection, Prepare, Prepared
+    from .connections import (
+        AtTurnEnd,
+        FanOutConnection,
+        FanOutToAll,
+        Prepare,
+        Prepared,
+    )
     from .feed import Feed
 
 __all__ = ["Outgoing", "Run"]
@@ -42,11 +48,13 @@ class Outgoing:
 
     Attributes:
         prepare: Frames a message, once a connection has shown how.
+        fan_out_to_all: Sends messages to many connections, likewise.
     """
 
-    __slots__ = ("_call_at_turn_end", "_count", "_runs", "prepare")
+    __slots__ = ("_call_at_turn_end", "_count", "_runs", "fan_out_to_all", "prepare")
 
     prepare: Prepare
+    fan_out_to_all: FanOutToAll
     _call_at_turn_end: AtTurnEnd
 
     def __init__(self) -> None:
@@ -55,9 +63,10 @@ class Outgoing:
 
     def use(self, connection: FanOutConnection) -> None:
         """
-        Frame messages as a connection does, and deliver when its loop ends a turn.
+        Frame and send messages as a connection does, when its loop ends a turn.
         """
         self.prepare = connection.prepare
+        self.fan_out_to_all = connection.fan_out_to_all
         self._call_at_turn_end = connection.call_at_turn_end
 
     def add(self, feed: Feed, prepared: Prepared, last: int | None = None) -> None:

@@ -64,6 +64,20 @@ async def test_the_last_message_does_not_wait(core, ends):
     assert [["patient", "urgent"]] * 2 == [parse(w) for w in ends.wire.written]
 
 
+@pytest.mark.parametrize("more", [False, True])
+async def test_a_message_that_is_alone_is_not_copied(core, ends, more):
+    """
+    The frame is written that others share.
+    """
+    prepared = core.prepared.PreparedMessage(1, b"alone")
+    for number in range(2):
+        ends.link.send_prepared(prepared, -1, "close", more)
+        await asyncio.sleep(0)
+
+        assert number + 1 == len(ends.wire.written)
+        assert ends.wire.written[-1] is prepared.plain_frame()
+
+
 async def test_a_message_before_others_keeps_its_place(core, ends):
     """
     What follows it in the same turn leaves behind it, and in the same write.

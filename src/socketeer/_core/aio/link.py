@@ -455,17 +455,16 @@ class Link(Member):
                 self.flush()
                 self.wire.write_shared(frame)
                 return
-            if more and self.outbox is None and self._held is None:
+            if self.outbox is None and self._held is None:
                 # Maybe the only one in this turn, which needs no outbox then.
                 self._held = frame
-                self._collect()
-                return
-            if self.outbox is None:
-                self.outbox = self.new_outbox()
-            self.outbox.add(frame)
-        if more and self.outbox is not None and self.outbox.size < _FULL:
+            else:
+                if self.outbox is None:
+                    self.outbox = self.new_outbox()
+                self.outbox.add(frame)
+        if more and (self.outbox is None or self.outbox.size < _FULL):
             self._collect()
-        elif self.outbox is not None:
+        else:
             self.push()
 
     def _collect(self) -> None:
