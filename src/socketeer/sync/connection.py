@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 from .. import _compatibility
@@ -16,12 +15,12 @@ from .._messages import control_payload, fragment_decoder
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..frames import CloseCode
 from ..protocol import CONNECTING, Protocol
-from ..utils import encode_text, encoder
+from ..utils import FragmentEncoder
 from .link import Link
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from .._links import Fragment
@@ -280,25 +279,18 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         """
         Send the items of an iterable as the fragments of one message.
         """
-        if isinstance(message, Mapping):
-            raise TypeError("data is a dict-like object")
-        if not isinstance(message, Iterable):
-            raise TypeError("data must be str, bytes, or iterable")
+        fragments = FragmentEncoder(message, text, may_wait=False)
         items = iter(message)
         try:
             first = next(items)
         except StopIteration:
             return
-        encode = encoder(first, "iterable must contain bytes or str")
-        opcode = 1 if (encode is encode_text if text is None else text) else 2
+        opcode = fragments.begin(first)
         link = self._link
         with link.fragments():
-            link.send_one(opcode, encode(first), False, compress)
+            link.send_one(opcode, fragments.encode(first), False, compress)
             for item in items:
-                problem = "iterable must contain uniform types"
-                if encoder(item, problem) is not encode:
-                    raise TypeError(problem)
-                link.send_one(0, encode(item), False, compress)
+                link.send_one(0, fragments.encode(item), False, compress)
             link.send_one(0, b"", True, compress)
 
     # Closing.

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import trio
@@ -18,11 +17,12 @@ from .._messages import control_payload, fragment_decoder
 from ..exceptions import ConnectionClosedOK, ProtocolError
 from ..frames import CloseCode
 from ..protocol import CONNECTING, OPEN, Protocol
-from ..utils import encode_text, encoder
+from ..utils import FragmentEncoder
 from .link import Link
 
 if TYPE_CHECKING:
     import codecs
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable
     from types import TracebackType
 
     from ..typing import BytesLike, Data, DataLike
@@ -423,16 +423,8 @@ async def _send_fragments(
         TypeError: The message is no iterable or its items are not all str or all
             bytes-like. If fragments were sent, the connection fails with 1011.
     """
-    if isinstance(message, Mapping):
-        raise TypeError("data is a dict-like object")
-    if isinstance(message, Iterable):
-        source = "iterable"
-        items = _iterate(message)
-    elif isinstance(message, AsyncIterable):
-        source = "async iterable"
-        items = aiter(message)
-    else:
-        raise TypeError("data must be str, bytes, iterable, or async iterable")
+    fragments = FragmentEncoder(message, text)
+    items = fragments.items()
     async with contextlib.AsyncExitStack() as stack:
         aclose = getattr(items, "aclose", None)
         if aclose is not None:
@@ -442,22 +434,10 @@ async def _send_fragments(
             first = await anext(items)
         except StopAsyncIteration:
             return
-        encode = encoder(first, f"{source} must contain bytes or str")
-        opcode = 1 if (encode is encode_text if text is None else text) else 2
+        opcode = fragments.begin(first)
         await link.wait_until_sendable()
         with link.fragments():
-            await link.send_one(opcode, encode(first), False, compress)
-            problem = f"{source} must contain uniform types"
+            await link.send_one(opcode, fragments.encode(first), False, compress)
             async for item in items:
-                if encoder(item, problem) is not encode:
-                    raise TypeError(problem)
-                await link.send_one(0, encode(item), False, compress)
+                await link.send_one(0, fragments.encode(item), False, compress)
             await link.send_one(0, b"", True, compress)
-
-
-async def _iterate(items: Iterable[object]) -> AsyncIterator[object]:
-    """
-    Iterate asynchronously over something that is not asynchronous.
-    """
-    for item in items:
-        yield item
