@@ -7,12 +7,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _compatibility as compatibility
 from .._connecting import (
+    ClientHandshake,
     Connecter,
-    make_request,
+    Redirects,
     prepare_protocol,
     repeatable,
     unix_uri,
@@ -21,8 +22,7 @@ from .._options import CONNECT, documented
 from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
 from ..client import ClientProtocol, backoff, process_exception
-from ..exceptions import SecurityError
-from ..http11 import USER_AGENT, Response
+from ..http11 import USER_AGENT
 from ..protocol import OPEN
 from ..uri import parse_uri
 from .connection import Connection
@@ -64,15 +64,13 @@ class ClientConnection(Connection):
         Raises:
             InvalidHandshake: The server refused, or its response is invalid.
         """
-        protocol = cast("ClientProtocol", self.protocol)
-        request = make_request(protocol, additional_headers, user_agent_header)
-        self.request = request
-        protocol.send_request(request)
+        protocol = self.protocol
         link = self._link
-        link.write_raw(b"".join(protocol.data_to_send()))
-        await link.opening.answered
-        if protocol.state is not OPEN:
-            raise cast("Exception", protocol.handshake_exc)
+        opening: ClientOpening = link.opening
+        handshake = opening.handshake
+        link.write_raw(handshake.begin(additional_headers, user_agent_header))
+        await opening.answered
+        handshake.check()
         self._opened(protocol)
         link.feed(protocol.unread_data())
 
@@ -81,14 +79,16 @@ class ClientOpening:
     """
     Reads the response of the opening handshake.
 
+    Args:
+        handshake: The handshake without I/O.
+
     Attributes:
         answered: A future: done when there is a response, or will be none.
         failed: A future of somebody who waits for TLS; gets the exception.
     """
 
-    def __init__(self, connection: ClientConnection, protocol: ClientProtocol) -> None:
-        self.connection = connection
-        self.protocol = protocol
+    def __init__(self, handshake: ClientHandshake) -> None:
+        self.handshake = handshake
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.failed: asyncio.Future[None] | None = None
 
@@ -96,15 +96,14 @@ class ClientOpening:
         """
         Take in a piece of the response.
         """
-        self.protocol.receive_data(data)
-        self._look()
+        if self.handshake.receive(data):
+            self._finish()
 
     def eof_received(self) -> None:
         """
         Take in the end of the server's bytes.
         """
-        self.protocol.receive_eof()
-        self._look()
+        self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """
@@ -114,24 +113,13 @@ class ClientOpening:
             self.failed.set_exception(
                 exc or ConnectionResetError("connection closed during TLS handshake")
             )
-        self.protocol.receive_eof()
-        self._look()
+        self.handshake.receive(b"")
         self._finish()
 
     def timed_out(self) -> None:
         """
         Take in nothing: who connects has a deadline.
         """
-
-    def _look(self) -> None:
-        """
-        Look whether the response is complete.
-        """
-        for event in self.protocol.events_received():
-            if isinstance(event, Response):
-                self.connection.response = event
-        if self.protocol.state == OPEN or self.protocol.handshake_exc is not None:
-            self._finish()
 
     def _finish(self) -> None:
         """
@@ -324,22 +312,16 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         Returns:
             The connection, which is OPEN.
         """
+        redirects = Redirects(self, MAX_REDIRECTS)
         try:
             async with asyncio.timeout(self.open_timeout):
-                return await self._connect()
+                while True:
+                    try:
+                        return await self._connect_once()
+                    except Exception as exc:
+                        redirects.follow(exc)
         except TimeoutError as exc:
             raise TimeoutError("timed out during opening handshake") from exc
-
-    async def _connect(self) -> ClientConnection:
-        """
-        Connect without a deadline, and follow redirects.
-        """
-        for _ in range(MAX_REDIRECTS + 1):
-            try:
-                return await self._connect_once()
-            except Exception as exc:
-                self._follow(exc)
-        raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
 
     def _pinned(self) -> Pinned | None:
         arguments = self.connection_kwargs
@@ -369,7 +351,7 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         connection = self._create_connection(protocol, **self._connection_arguments)
         link = connection._link
         protocol.hand_over(link)
-        link.opening = ClientOpening(connection, protocol)
+        link.opening = ClientOpening(ClientHandshake(connection, protocol))
         try:
             await way.go(connection)
             await connection.handshake(self.additional_headers, self.user_agent_header)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import take_older_arguments
 from .._connecting import (
+    ClientHandshake,
     Connecter,
-    make_request,
+    Redirects,
     prepare_protocol,
     repeatable,
     unix_uri,
@@ -20,8 +21,7 @@ from .._options import CONNECT, documented, with_parameters_of
 from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
 from ..client import ClientProtocol, backoff, process_exception
-from ..exceptions import SecurityError
-from ..http11 import USER_AGENT, Response
+from ..http11 import USER_AGENT
 from ..protocol import OPEN
 from ..uri import parse_uri
 from .connection import Connection
@@ -67,24 +67,16 @@ class ClientConnection(Connection):
         Raises:
             InvalidHandshake: The server refused, or its response is invalid.
         """
-        protocol = cast("ClientProtocol", self._protocol)
-        request = make_request(protocol, additional_headers, user_agent_header)
-        self.request = request
-        protocol.send_request(request)
-        stream.send(b"".join(protocol.data_to_send()))
-        while protocol.state is not OPEN and protocol.handshake_exc is None:
+        handshake = ClientHandshake(self, cast("ClientProtocol", self._protocol))
+        stream.send(handshake.begin(additional_headers, user_agent_header))
+        is_over = False
+        while not is_over:
             try:
                 data = stream.receive()
             except ConnectionError:
                 data = b""
-            if data:
-                protocol.receive_data(data)
-            else:
-                protocol.receive_eof()
-            for event in protocol.events_received():
-                self.response = cast("Response", event)
-        if protocol.state is not OPEN:
-            raise cast("Exception", protocol.handshake_exc)
+            is_over = handshake.receive(data)
+        handshake.check()
         self._opened()
 
 
@@ -270,14 +262,14 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
         """
         timeout = self.open_timeout
         deadline = None if timeout is None else time.monotonic() + timeout
-        for _ in range(MAX_REDIRECTS + 1):
+        redirects = Redirects(self, MAX_REDIRECTS)
+        while True:
             try:
                 return self._connect_once(deadline)
             except TimeoutError as exc:
                 raise TimeoutError("timed out during opening handshake") from exc
             except Exception as exc:
-                self._follow(exc)
-        raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
+                redirects.follow(exc)
 
     def _pinned(self) -> Pinned | None:
         pinned: Pinned | None = None

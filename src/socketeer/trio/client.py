@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 import trio
 
 from .._connecting import (
+    ClientHandshake,
     Connecter,
-    make_request,
+    Redirects,
     prepare_protocol,
     repeatable,
     unix_uri,
@@ -24,9 +25,8 @@ from .._options import CONNECT, documented
 from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
 from ..client import ClientProtocol, backoff, process_exception
-from ..exceptions import SecurityError
-from ..http11 import USER_AGENT, Response
-from ..protocol import CONNECTING, OPEN
+from ..http11 import USER_AGENT
+from ..protocol import OPEN
 from ..uri import parse_uri
 from .connection import Connection
 from .dialing import Way, close_at_once
@@ -64,27 +64,19 @@ class ClientConnection(Connection):
         Raises:
             InvalidHandshake: The server refused, or its response is invalid.
         """
-        protocol = cast("ClientProtocol", self.protocol)
-        request = make_request(protocol, additional_headers, user_agent_header)
-        self.request = request
-        protocol.send_request(request)
+        handshake = ClientHandshake(self, cast("ClientProtocol", self.protocol))
+        request = handshake.begin(additional_headers, user_agent_header)
         with contextlib.suppress(trio.BrokenResourceError):
             # The server may have answered before it closed the connection.
-            await self.stream.send_all(b"".join(protocol.data_to_send()))
-        while protocol.state is CONNECTING and protocol.handshake_exc is None:
+            await self.stream.send_all(request)
+        is_over = False
+        while not is_over:
             try:
                 data = await self.stream.receive_some()
             except trio.BrokenResourceError:
                 data = b""
-            if data:
-                protocol.receive_data(data)
-            else:
-                protocol.receive_eof()
-            for event in protocol.events_received():
-                if isinstance(event, Response):
-                    self.response = event
-        if protocol.handshake_exc is not None:
-            raise protocol.handshake_exc
+            is_over = handshake.receive(data)
+        handshake.check()
         self._opened(b"")
 
 
@@ -282,12 +274,12 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         """
         timeout = math.inf if self.open_timeout is None else self.open_timeout
         with trio.move_on_after(timeout):
-            for _ in range(MAX_REDIRECTS + 1):
+            redirects = Redirects(self, MAX_REDIRECTS)
+            while True:
                 try:
                     return await self._connect_once()
                 except Exception as exc:
-                    self._follow(exc)
-            raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
+                    redirects.follow(exc)
         raise TimeoutError("timed out during opening handshake")
 
     def _pinned(self) -> Pinned | None:
