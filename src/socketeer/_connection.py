@@ -10,9 +10,9 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, cast
 
-from .exceptions import ConnectionClosed
+from .exceptions import ConnectionClosed, ProtocolError
 from .extensions.permessage_deflate import PerMessageDeflate
-from .frames import Frame, Opcode
+from .frames import CloseCode, Frame, Opcode
 from .utils import setting
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .typing import Data
 
 __all__ = [
+    "check_close_code",
     "configure_session",
     "equip_session",
     "message_limits",
@@ -136,6 +137,19 @@ def equip_session(session: Session, protocol: Protocol) -> None:
         session.reserved_bits = 0x70
     if protocol.debug:
         protocol.logger.debug("= connection is OPEN")
+
+
+def check_close_code(code: int) -> None:
+    """
+    Refuse what is the core's word for a close frame without a code.
+
+    The core itself checks the rest.
+
+    Raises:
+        ProtocolError: It cannot be sent (RFC 6455, 7.4.1).
+    """
+    if code == CloseCode.NO_STATUS_RCVD:
+        raise ProtocolError("invalid status code")
 
 
 def report_handler(session: Session, logger: Any, exc: BaseException) -> bool:

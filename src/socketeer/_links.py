@@ -45,6 +45,7 @@ class BaseLink(LimitedSession):
     Attributes:
         lost: Whether the connection is over, and nothing will be read or written.
         fragmenting: Whether a fragmented message is being sent.
+        streaming: Whether a message was received in part, by fragments.
         dropped: How many prepared messages the peer did not get because it was slow.
         when_lost: Called when the connection is lost after it was open.
     """
@@ -55,6 +56,7 @@ class BaseLink(LimitedSession):
         "dropped",
         "fragmenting",
         "lost",
+        "streaming",
         "when_lost",
     )
 
@@ -71,6 +73,7 @@ class BaseLink(LimitedSession):
         self._protocol = protocol
         self.lost = False
         self.fragmenting = False
+        self.streaming = False
         self.dropped = 0
         self.when_lost: Callable[[], object] | None = None
         # Prepared messages that wait for room, or for the end of a fragmented one.
@@ -122,6 +125,15 @@ class BaseLink(LimitedSession):
         except UnicodeDecodeError as exc:
             self.fail_with(exc, 1007, "invalid UTF-8")
             return None
+
+    def take_piece(self) -> Fragment | None:
+        """
+        Take a fragment, and note whether others of its message follow.
+        """
+        fragment: Fragment | None = self.take_fragment()
+        if fragment is not None:
+            self.streaming = not fragment.fin
+        return fragment
 
     # Sending.
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 from .. import _compatibility
 from .._attributes import Attributes
-from .._connection import configure_session, equip_session
-from .._messages import control_payload, fragment_decoder
-from ..exceptions import ConnectionClosedOK, ProtocolError
-from ..frames import CloseCode
-from ..protocol import CONNECTING, Protocol
+from .._connection import check_close_code, configure_session, equip_session
+from .._messages import FragmentDecoder, control_payload
+from ..exceptions import ConnectionClosedOK
+from ..protocol import CONNECTING, OPEN, Protocol
 from ..utils import FragmentEncoder
 from .link import Link
 
@@ -86,9 +85,6 @@ class Connection(Attributes, _compatibility.OlderAttributes):
             max_queue=max_queue,
         )
         protocol.hand_over(link)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__qualname__} {self.state.name} at {id(self):#x}>"
 
     @property
     def local_address(self) -> Any:
@@ -199,35 +195,20 @@ class Connection(Attributes, _compatibility.OlderAttributes):
                 :meth:`recv_streaming`.
         """
         link = self._link
-        decoder = None
-        going_on = False
-        while True:
-            fragment = cast(
-                "Fragment",
-                link.receive(
-                    "recv_streaming",
-                    functools.partial(_take_fragment, link),
-                    None,
-                    going_on,
-                ),
+        decoder = FragmentDecoder(decode)
+        while not decoder.is_over:
+            fragment = link.receive(
+                "recv_streaming", link.take_piece, None, decoder.has_begun
             )
-            if not going_on:
-                decoder = fragment_decoder(decode, fragment.opcode)
-            going_on = True
-            if decoder is None:
-                yield fragment.payload
-            else:
-                try:
-                    text = decoder.decode(fragment.payload, fragment.fin)
-                except UnicodeDecodeError as exc:
-                    with link.lock:
-                        link.fail_with(exc, 1007, "invalid UTF-8")
-                        link.settle()
-                    link.wait_lost(None)
-                    raise link.closed_error() from exc
-                yield text
-            if fragment.fin:
-                return
+            try:
+                data = decoder.take(cast("Fragment", fragment))
+            except UnicodeDecodeError as exc:
+                with link.lock:
+                    link.fail_with(exc, 1007, "invalid UTF-8")
+                    link.settle()
+                link.wait_lost(None)
+                raise link.closed_error() from exc
+            yield data
 
     # Sending.
 
@@ -328,10 +309,9 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         if link.state == CONNECTING:
             link.abort(None)
             return
-        if code == CloseCode.NO_STATUS_RCVD and link.state == 1:
-            # The core's word for a close frame without a code.
-            raise ProtocolError("invalid status code")
-        link.begin_close(code, reason)
+        if link.state == OPEN:
+            check_close_code(code)
+            link.begin_close(code, reason)
         link.wait_lost(None)
 
     def wait_closed(self, timeout: float | None = None) -> bool:
@@ -391,16 +371,6 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         payload = control_payload(data)
         link = self._link
         link.send_control(lambda: link.send_pong(payload))
-
-
-def _take_fragment(link: Link) -> Fragment | None:
-    """
-    Take a fragment.
-    """
-    fragment = link.take_fragment()
-    if fragment is not None:
-        link.streaming = not fragment.fin
-    return fragment
 
 
 def _name(get: Any) -> Any:

@@ -40,7 +40,6 @@ class Link(Writer):
         buffer_size: Bytes read at a time.
 
     Attributes:
-        streaming: Whether a message was received in part, by fragments.
         turns: How often a thread has received.
         turns_seen: What the watch knows of it.
         listed: Whether the watch knows that a thread has received.
@@ -52,7 +51,6 @@ class Link(Writer):
         "_buffer_size",
         "deadline",
         "listed",
-        "streaming",
         "turns",
         "turns_seen",
     )
@@ -61,7 +59,6 @@ class Link(Writer):
         self, sock: socket.socket, protocol: Protocol, buffer_size: int
     ) -> None:
         Writer.__init__(self, sock, protocol)
-        self.streaming = False
         self.turns = 0
         self.turns_seen = -1
         self.listed = False

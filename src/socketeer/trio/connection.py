@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 import trio
 
 from .._attributes import Attributes
-from .._connection import configure_session, equip_session
+from .._connection import check_close_code, configure_session, equip_session
 from .._links import MaskingKeys
-from .._messages import control_payload, fragment_decoder
-from ..exceptions import ConnectionClosedOK, ProtocolError
-from ..frames import CloseCode
+from .._messages import FragmentDecoder, control_payload
+from ..exceptions import ConnectionClosedOK
 from ..protocol import CONNECTING, OPEN, Protocol
 from ..utils import FragmentEncoder
 from .link import Link
 
 if TYPE_CHECKING:
-    import codecs
     from collections.abc import AsyncIterable, AsyncIterator, Iterable
     from types import TracebackType
 
@@ -91,9 +89,6 @@ class Connection(Attributes, trio.abc.AsyncResource):
             close_timeout=close_timeout,
             max_queue=max_queue,
         )
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__qualname__} {self.state.name} at {id(self):#x}>"
 
     # What there is to know, besides :class:`Attributes`.
 
@@ -295,9 +290,7 @@ class Connection(Attributes, trio.abc.AsyncResource):
         if link.state == CONNECTING:
             await link.abandon()
         elif link.state == OPEN:
-            if code == CloseCode.NO_STATUS_RCVD:
-                # The core's word for a close frame without a code.
-                raise ProtocolError("invalid status code")
+            check_close_code(code)
             link.begin_close(code, reason)
         try:
             await self.wait_closed()
@@ -384,29 +377,20 @@ class _Fragments:
 
     def __init__(self, link: Link, decode: bool | None) -> None:
         self._link = link
-        self._decode = decode
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._begun = False
-        self._ended = False
+        self._decoder = FragmentDecoder(decode)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Data:
-        if self._ended:
+        link, decoder = self._link, self._decoder
+        if decoder.is_over:
             raise StopAsyncIteration
-        link = self._link
-        fragment = await link.receive_fragment(self._begun)
-        if not self._begun:
-            self._begun = True
-            self._decoder = fragment_decoder(self._decode, fragment.opcode)
-        self._ended = fragment.fin
-        if self._decoder is None:
-            return fragment.payload
+        fragment = await link.receive_fragment(decoder.has_begun)
         try:
-            return self._decoder.decode(fragment.payload, fragment.fin)
+            return decoder.take(fragment)
         except UnicodeDecodeError as exc:
-            self._ended = True
+            decoder.is_over = True
             link.fail_with(exc, 1007, "invalid UTF-8")
             link.settle()
             await link.closed.wait()

@@ -32,7 +32,7 @@ class Link(Pump):
         masking_keys: Where masking keys and ping payloads come from.
     """
 
-    __slots__ = ("_receiving", "_streaming")
+    __slots__ = ("_receiving",)
 
     def __init__(
         self,
@@ -41,10 +41,8 @@ class Link(Pump):
         masking_keys: MaskingKeys,
     ) -> None:
         Pump.__init__(self, stream, protocol, masking_keys)
-        # Whether somebody receives, to refuse a second one; and whether a message
-        # was received in part, by fragments.
+        # Whether somebody receives, to refuse a second one.
         self._receiving = False
-        self._streaming = False
 
     # Receiving.
 
@@ -56,7 +54,7 @@ class Link(Pump):
             ConcurrencyError: Somebody else receives.
             ConnectionClosed: No message will come.
         """
-        if self._receiving or self._streaming:
+        if self._receiving or self.streaming:
             raise _concurrent("recv")
         return await self._receive(functools.partial(self.take_decoded, decode))
 
@@ -71,11 +69,9 @@ class Link(Pump):
             ConcurrencyError: Somebody else receives.
             ConnectionClosed: No fragment will come.
         """
-        if self._receiving or (self._streaming and not going_on):
+        if self._receiving or (self.streaming and not going_on):
             raise _concurrent("recv_streaming")
-        fragment = cast("Fragment", await self._receive(self.take_fragment))
-        self._streaming = not fragment.fin
-        return fragment
+        return cast("Fragment", await self._receive(self.take_piece))
 
     async def _receive(self, take: Callable[[], object]) -> object:
         """
