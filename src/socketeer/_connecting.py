@@ -4,7 +4,7 @@ What ``connect()`` makes of its arguments, and what it asks for, in whatever roo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from ._negotiation import negotiation_arguments
@@ -24,6 +24,7 @@ __all__ = [
     "ClientHandshake",
     "Connecter",
     "Redirects",
+    "check_names",
     "prepare_protocol",
     "repeatable",
     "unix_uri",
@@ -55,6 +56,18 @@ def repeatable(headers: HeadersLike | None) -> HeadersLike | None:
     Return headers that can be sent more than once, over several connections.
     """
     return list(headers) if isinstance(headers, Iterator) else headers
+
+
+def check_names(arguments: Iterable[str], known: Container[str]) -> None:
+    """
+    Check that all other arguments of ``connect()`` are known.
+
+    Raises:
+        TypeError: One is not.
+    """
+    for name in arguments:
+        if name not in known:
+            raise TypeError(f"connect() got an unexpected keyword argument {name!r}")
 
 
 class ClientHandshake:

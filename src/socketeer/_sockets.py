@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .typing import LoggerLike
 
-__all__ = ["PAUSE", "Shortage", "bind_unix"]
+__all__ = ["PAUSE", "Shortage", "bind_address", "bind_unix"]
 
 # Seconds for which nothing is accepted when the process is out of something.
 PAUSE = 1.0
@@ -107,3 +107,81 @@ def bind_unix(path: PathLike) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def bind_address(
+    info: tuple[int, int, int, str, tuple[object, ...]],
+    reuse_address: bool,
+    reuse_port: bool,
+    is_first: bool,
+) -> socket.socket | None:
+    """
+    Return a socket bound to one address; nothing if the system has no such ones.
+
+    Args:
+        info: The address, as of :func:`socket.getaddrinfo`.
+        reuse_address: Whether to set ``SO_REUSEADDR``.
+        reuse_port: Whether to set ``SO_REUSEPORT``.
+        is_first: Whether no other address is bound; then one that is switched off is
+            an error.
+
+    Raises:
+        OSError: The address cannot be bound.
+        ValueError: The system cannot share ports.
+    """
+    family, kind, proto, _, address = info
+    try:
+        sock = socket.socket(family, kind, proto)
+    except OSError:
+        # The name has IPv6 addresses and the system has no IPv6, say.
+        return None
+    try:
+        if reuse_address:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+        if reuse_port:
+            _reuse_port(sock)
+        if family == socket.AF_INET6:
+            # IPv4 has a socket of its own.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
+        sock.bind(address)
+    except OSError as exc:
+        sock.close()
+        if exc.errno == errno.EADDRNOTAVAIL and not is_first:
+            # As with localhost for ::1, where IPv6 is switched off.
+            return None
+        raise OSError(
+            exc.errno,
+            f"error while attempting to bind on address {address!r}: "
+            f"{(exc.strerror or str(exc)).lower()}{_advice(family)}",
+        ) from None
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _advice(family: int) -> str:
+    """
+    Return what to do about an address that cannot be bound.
+    """
+    if family == socket.AF_INET6:
+        return "; if this system has no IPv6, pass family=socket.AF_INET"
+    return ""
+
+
+def _reuse_port(sock: socket.socket) -> None:
+    """
+    Let several sockets listen on one port.
+
+    Raises:
+        ValueError: The system cannot do that.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError("reuse_port not supported by socket module")
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
+    except OSError:
+        raise ValueError(
+            "reuse_port not supported by socket module, "
+            "SO_REUSEPORT defined but not implemented"
+        ) from None

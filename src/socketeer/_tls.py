@@ -1,13 +1,23 @@
 """
-The TLS context of clients that bring none, in whatever room.
+TLS without I/O, and with which context clients speak it to servers and proxies.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import ssl as ssl_module
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["choose_context", "default_context"]
+if TYPE_CHECKING:
+    from .proxy import Proxy
+    from .uri import WebSocketURI
+
+__all__ = ["TLS", "BaseWay", "choose_context", "default_context"]
+
+# Bytes of plain text taken from TLS at a time.
+_RECORDS = 65_536
 
 
 @functools.cache
@@ -48,3 +58,157 @@ def choose_context(
     if isinstance(ssl, ssl_module.SSLContext):
         return ssl
     return default_context()
+
+
+@dataclasses.dataclass(kw_only=True)
+class BaseWay:
+    """
+    What a user says about the way to a server.
+
+    Attributes:
+        ssl: TLS context for the server; :obj:`None` for the default one.
+        server_hostname: Name that the server's certificate must bear, if not the
+            host of the URI.
+        proxy: URL of a proxy, :obj:`True` to look for one, :obj:`None` for none.
+        proxy_ssl: TLS context for an ``https`` proxy.
+        proxy_server_hostname: Name that the proxy's certificate must bear.
+        user_agent_header: What a proxy is told about us.
+    """
+
+    ssl: ssl_module.SSLContext | None
+    server_hostname: str | None
+    proxy: str | Literal[True] | None
+    proxy_ssl: ssl_module.SSLContext | None
+    proxy_server_hostname: str | None
+    user_agent_header: str | None
+
+    def tls(self, uri: WebSocketURI) -> tuple[ssl_module.SSLContext, str] | None:
+        """
+        Return the context and the name for TLS with the server, if it is used.
+
+        Raises:
+            ValueError: There is a context, but no TLS.
+        """
+        context = choose_context(uri.secure, self.ssl)
+        return None if context is None else (context, self.server_hostname or uri.host)
+
+    def proxy_tls(self, proxy: Proxy) -> tuple[ssl_module.SSLContext, str] | None:
+        """
+        Return the same for the proxy.
+        """
+        context = choose_context(
+            proxy.scheme == "https", self.proxy_ssl, for_proxy=True
+        )
+        name = self.proxy_server_hostname or proxy.host
+        return None if context is None else (context, name)
+
+
+class TLS:
+    """
+    One end of TLS, without I/O.
+
+    One may stand on another, as behind a proxy that speaks TLS itself.
+
+    Args:
+        context: The TLS context.
+        server_hostname: Name that the server's certificate must bear.
+        server_side: Whether this is the server's end.
+        outer: TLS in which this one is wrapped, if so.
+    """
+
+    def __init__(
+        self,
+        context: ssl_module.SSLContext,
+        server_hostname: str | None,
+        *,
+        server_side: bool = False,
+        outer: TLS | None = None,
+    ) -> None:
+        self._received = ssl_module.MemoryBIO()
+        self._to_send = ssl_module.MemoryBIO()
+        self.object: ssl_module.SSLObject = context.wrap_bio(
+            self._received,
+            self._to_send,
+            server_side=server_side,
+            server_hostname=server_hostname,
+        )
+        self.outer = outer
+
+    def handshake(self) -> bool:
+        """
+        Go on with the TLS handshake; return whether it is over.
+
+        Raises:
+            ssl.SSLError: It failed.
+        """
+        try:
+            self.object.do_handshake()
+        except ssl_module.SSLWantReadError:
+            return False
+        return True
+
+    def encrypt(self, data: bytes) -> bytes:
+        """
+        Return what to write to the socket so that the peer gets ``data``.
+        """
+        if data:
+            self.object.write(data)
+        return self.output()
+
+    def output(self) -> bytes:
+        """
+        Return what to write to the socket for TLS itself.
+        """
+        data = self._to_send.read()
+        return data if self.outer is None else self.outer.encrypt(data)
+
+    def feed(self, data: bytes) -> None:
+        """
+        Take in what was read from the socket; nothing if that was the end.
+        """
+        if self.outer is not None and data:
+            plain = self.outer.decrypt(data)
+            if plain == b"":
+                return
+            data = plain or b""
+        if data:
+            self._received.write(data)
+        else:
+            self._received.write_eof()
+
+    def decrypt(self, data: bytes) -> bytes | None:
+        """
+        Take in what was read from the socket, and return as :meth:`read` does.
+        """
+        self.feed(data)
+        return self.read()
+
+    def read(self) -> bytes | None:
+        """
+        Return what the peer sent, maybe nothing yet; :obj:`None` if that was all.
+
+        Raises:
+            ssl.SSLError: The peer violates TLS.
+        """
+        pieces: list[bytes] = []
+        try:
+            while piece := self.object.read(_RECORDS):
+                pieces.append(piece)
+        except ssl_module.SSLWantReadError:
+            return b"".join(pieces)
+        except ssl_module.SSLEOFError:
+            if not pieces:
+                raise
+            return b"".join(pieces)
+        except ssl_module.SSLZeroReturnError:
+            pass
+        return b"".join(pieces) or None
+
+    def end(self) -> bytes:
+        """
+        Return what to write to the socket after the last byte.
+        """
+        # The peer has not said the same yet; that is not waited for.
+        with contextlib.suppress(ssl_module.SSLError):
+            self.object.unwrap()
+        return self.output()

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from ._cellar import Wire
     from .connection import Connection
 
-__all__ = ["TLS", "attach", "check_names", "open_socket"]
+__all__ = ["KNOWN_ARGUMENTS", "TLS", "attach", "open_socket"]
 
-_KNOWN_ARGUMENTS = {
+# Where to connect to: what open_socket() knows.
+KNOWN_ARGUMENTS = {
     "all_errors",
     "family",
     "flags",
@@ -169,15 +170,6 @@ async def _attach_by_loop(
 
 
 # From an address to a socket.
-
-
-def check_names(arguments: dict[str, Any]) -> None:
-    """
-    Raise TypeError if there is an argument that nobody knows.
-    """
-    for name in arguments:
-        if name not in _KNOWN_ARGUMENTS:
-            raise TypeError(f"connect() got an unexpected keyword argument {name!r}")
 
 
 async def open_socket(address: dict[str, Any]) -> socket.socket:

@@ -13,10 +13,17 @@ import dataclasses
 import socket
 from typing import TYPE_CHECKING, Any
 
+from .._connecting import check_names
 from .._tls import choose_context
 from ..exceptions import ProxyError
-from ..proxy import ConnectRequest, Proxy, get_proxy, parse_proxy, socks_arguments
-from .dialing import TLS, attach, check_names, open_socket
+from ..proxy import (
+    ConnectRequest,
+    Proxy,
+    blaming_socks,
+    find_proxy,
+    socks_arguments,
+)
+from .dialing import KNOWN_ARGUMENTS, TLS, attach, open_socket
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -102,19 +109,13 @@ class Way:
         arguments = socks_arguments(proxy)
         from python_socks.async_.asyncio import Proxy as SocksProxy  # noqa: PLC0415
 
-        try:
-            sock = await SocksProxy(**arguments).connect(
+        with blaming_socks():
+            return await SocksProxy(**arguments).connect(
                 self.target.host,
                 self.target.port,
                 timeout=self.timeout,
                 local_addr=self.address.get("local_addr"),
             )
-        except OSError:
-            # The proxy cannot be reached, or is too slow.
-            raise
-        except Exception as exc:
-            raise ProxyError("failed to connect to SOCKS proxy") from exc
-        return sock
 
     async def _through_http(self, request: ConnectRequest) -> socket.socket:
         """
@@ -314,16 +315,14 @@ def find_way(
     tls = _take_tls(address, "", uri.secure, uri.host, timeouts)
     of_proxy = {name: address.pop(name) for name in _OF_PROXY if name in address}
     if address.pop("unix", False) or address.get("sock") is not None:
-        check_names(address)
+        check_names(address, KNOWN_ARGUMENTS)
         return Way(uri, address, tls)
     address.setdefault("host", uri.host)
     address.setdefault("port", uri.port)
-    check_names(address)
-    if proxy is True:
-        proxy = get_proxy(uri)
-    if proxy is None:
+    check_names(address, KNOWN_ARGUMENTS)
+    parts = find_proxy(uri, proxy)
+    if parts is None:
         return Way(uri, address, tls)
-    parts = parse_proxy(proxy)
     proxy_tls = None
     if not parts.is_socks:
         proxy_tls = _take_tls(

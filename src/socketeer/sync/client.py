@@ -181,14 +181,14 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
         self.reconnect_delays = reconnect_delays
         self.open_timeout = open_timeout
         self._way = Way(
-            sock,
-            kwargs.pop("ssl_context", ssl),
-            server_hostname,
-            proxy,
-            proxy_ssl,
-            proxy_server_hostname,
-            user_agent_header,
-            kwargs,
+            sock=sock,
+            ssl=kwargs.pop("ssl_context", ssl),
+            server_hostname=server_hostname,
+            proxy=proxy,
+            proxy_ssl=proxy_ssl,
+            proxy_server_hostname=proxy_server_hostname,
+            user_agent_header=user_agent_header,
+            arguments=kwargs,
         )
         self._create_connection = (
             older.create_connection or create_connection or ClientConnection

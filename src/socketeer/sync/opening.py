@@ -19,9 +19,10 @@ from .._opening import (
     take_request,
     write_response,
 )
+from .._tls import TLS
 from ..http11 import Request, Response
 from ..protocol import OPEN
-from .stream import TLS, Stream
+from .stream import Stream
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -80,7 +81,7 @@ class ServerOpening:
             The connection, if it is OPEN. Otherwise the socket is closed.
         """
         if ssl is not None:
-            tls = TLS(ssl, True, None)
+            tls = TLS(ssl, None, server_side=True)
             try:
                 self._stream.start_tls(tls)
             except OSError as exc:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, cast
 
 from .._links import BaseLink, MaskingKeys
 from ..protocol import Protocol
-from .stream import DONT_WAIT, TLS, wait_for
+from .stream import DONT_WAIT, wait_for
 from .watch import WATCH
 
 if TYPE_CHECKING:
+    from .._tls import TLS
     from .link import Link
 
 __all__ = ["Writer"]

@@ -227,17 +227,16 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         self.open_timeout = open_timeout
         self.reconnect_delays = reconnect_delays
         self.logger: LoggerLike = self._protocol_arguments["logger"]
-        path = kwargs.pop("path", None)
         self._way = Way(
-            stream,
-            path,
-            kwargs,
-            ssl,
-            server_hostname,
-            proxy,
-            proxy_ssl,
-            proxy_server_hostname,
-            user_agent_header,
+            stream=stream,
+            path=kwargs.pop("path", None),
+            address=kwargs,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            proxy=proxy,
+            proxy_ssl=proxy_ssl,
+            proxy_server_hostname=proxy_server_hostname,
+            user_agent_header=user_agent_header,
         )
         self._create_connection = create_connection or ClientConnection
         self._connection_arguments: dict[str, Any] = {
