@@ -4,11 +4,13 @@ What ``connect()`` makes of its arguments, and what it asks for, in whatever roo
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ._negotiation import negotiation_arguments
+from ._reconnection import Reconnection
 from ._redirection import follow_redirect
+from .client import ClientProtocol
 from .exceptions import SecurityError
 from .extensions.permessage_deflate import enable_client_permessage_deflate
 from .http11 import Response
@@ -16,30 +18,18 @@ from .protocol import OPEN
 
 if TYPE_CHECKING:
     from ._redirection import Pinned
-    from .client import ClientProtocol
     from .datastructures import HeadersLike
-    from .typing import Origin
+    from .extensions import ClientExtensionFactory
+    from .typing import LoggerLike, Origin, Subprotocol
+    from .uri import WebSocketURI
 
 __all__ = [
     "ClientHandshake",
     "Connecter",
     "Redirects",
     "check_names",
-    "prepare_protocol",
-    "repeatable",
     "unix_uri",
 ]
-
-
-def prepare_protocol(*, origin: Origin | None, **options: Any) -> dict[str, Any]:
-    """
-    Return arguments of :class:`~socketeer.client.ClientProtocol`: see
-    :func:`~socketeer._negotiation.negotiation_arguments`.
-    """
-    return {
-        "origin": origin,
-        **negotiation_arguments("client", enable_client_permessage_deflate, **options),
-    }
 
 
 def unix_uri(uri: str | None, ssl: object) -> str:
@@ -51,7 +41,7 @@ def unix_uri(uri: str | None, ssl: object) -> str:
     return "ws://localhost/" if ssl is None else "wss://localhost/"
 
 
-def repeatable(headers: HeadersLike | None) -> HeadersLike | None:
+def _repeatable(headers: HeadersLike | None) -> HeadersLike | None:
     """
     Return headers that can be sent more than once, over several connections.
     """
@@ -135,13 +125,84 @@ class Connecter:
     """
     What connects in any room: where to, and where to if it is sent elsewhere.
 
-    Attributes:
+    Args:
         uri: Where it connects to.
+        create_connection: Makes the connection.
+        origin: Value of the ``Origin`` header.
+        extensions: Extensions, in order of preference.
+        subprotocols: Subprotocols, in order of preference.
+        compression: ``"deflate"``, or :obj:`None`.
         additional_headers: Headers of the request, after all others.
+        user_agent_header: ``User-Agent`` header; :obj:`None` for none.
+        process_exception: Decides whether a failure is worth another attempt.
+        open_timeout: Seconds for all of connecting.
+        reconnect_delays: Makes seconds to wait.
+        max_size: Largest message accepted.
+        logger: Logger of the client.
+        connection_arguments: Other arguments of the connection.
+
+    Raises:
+        ValueError: The compression is not supported.
+        TypeError: The subprotocols are no list.
     """
 
-    uri: str
-    additional_headers: HeadersLike | None
+    def __init__(
+        self,
+        uri: str,
+        *,
+        create_connection: Callable[..., Any],
+        origin: Origin | None,
+        extensions: Sequence[ClientExtensionFactory] | None,
+        subprotocols: Sequence[Subprotocol] | None,
+        compression: str | None,
+        additional_headers: HeadersLike | None,
+        user_agent_header: str | None,
+        process_exception: Callable[[Exception], Exception | None],
+        open_timeout: float | None,
+        reconnect_delays: Callable[[], Iterable[float]],
+        max_size: int | tuple[int | None, int | None] | None,
+        logger: LoggerLike | None,
+        **connection_arguments: Any,
+    ) -> None:
+        negotiation = negotiation_arguments(
+            "client",
+            enable_client_permessage_deflate,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            compression=compression,
+            max_size=max_size,
+            logger=logger,
+        )
+        self.uri = uri
+        self.additional_headers = _repeatable(additional_headers)
+        self.user_agent_header = user_agent_header
+        self.process_exception = process_exception
+        self.open_timeout = open_timeout
+        self.reconnect_delays = reconnect_delays
+        self.logger: LoggerLike = negotiation["logger"]
+        self._create_connection = create_connection
+        self._protocol_arguments = {"origin": origin, **negotiation}
+        self._connection_arguments = connection_arguments
+
+    def _make(self, uri: WebSocketURI, *before: Any) -> tuple[Any, ClientProtocol]:
+        """
+        Return a new connection and its handshake.
+
+        Args:
+            uri: What to connect to.
+            before: Arguments of the connection before the protocol.
+        """
+        protocol = ClientProtocol(uri, **self._protocol_arguments)
+        connection = self._create_connection(
+            *before, protocol, **self._connection_arguments
+        )
+        return connection, protocol
+
+    def _reconnection(self) -> Reconnection:
+        """
+        Return what decides when to connect again.
+        """
+        return Reconnection(self.process_exception, self.reconnect_delays, self.logger)
 
     def _pinned(self) -> Pinned | None:
         """

@@ -14,14 +14,11 @@ from .._connecting import (
     ClientHandshake,
     Connecter,
     Redirects,
-    prepare_protocol,
-    repeatable,
     unix_uri,
 )
 from .._options import CONNECT, documented
-from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
-from ..client import ClientProtocol, backoff, process_exception
+from ..client import backoff, process_exception
 from ..http11 import USER_AGENT
 from ..protocol import OPEN
 from ..uri import parse_uri
@@ -231,34 +228,31 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         older = compatibility.take_older_arguments(kwargs)
         if older.close_timeout is not None:
             close_timeout = older.close_timeout
-        self.uri = uri
-        self.additional_headers = repeatable(older.extra_headers or additional_headers)
-        self.user_agent_header = user_agent_header
-        self.proxy: str | Literal[True] | None = proxy
-        self.process_exception = process_exception
-        self.reconnect_delays = reconnect_delays
-        self.open_timeout = open_timeout
-        self.close_timeout = close_timeout
-        self.connection_kwargs = kwargs
-        self._create_connection = (
-            older.create_connection or create_connection or ClientConnection
-        )
-        self._protocol_arguments = prepare_protocol(
+        super().__init__(
+            uri,
+            create_connection=(
+                older.create_connection or create_connection or ClientConnection
+            ),
             origin=origin,
             extensions=extensions,
             subprotocols=subprotocols,
             compression=compression,
+            additional_headers=older.extra_headers or additional_headers,
+            user_agent_header=user_agent_header,
+            process_exception=process_exception,
+            open_timeout=open_timeout,
+            reconnect_delays=reconnect_delays,
             max_size=max_size,
             logger=logger,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
+            write_limit=write_limit,
         )
-        self.logger: LoggerLike = self._protocol_arguments["logger"]
-        self._connection_arguments: dict[str, Any] = {
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "close_timeout": close_timeout,
-            "max_queue": max_queue,
-            "write_limit": write_limit,
-        }
+        self.proxy: str | Literal[True] | None = proxy
+        self.close_timeout = close_timeout
+        self.connection_kwargs = kwargs
 
     # Ways to connect.
 
@@ -288,9 +282,7 @@ class connect(Connecter):  # noqa: N801 - the field's interface
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
         now = asyncio.get_running_loop().time
-        reconnection = Reconnection(
-            self.process_exception, self.reconnect_delays, self.logger
-        )
+        reconnection = self._reconnection()
         while True:
             try:
                 connection = await self.__aenter__()
@@ -347,8 +339,8 @@ class connect(Connecter):  # noqa: N801 - the field's interface
             self.close_timeout,
             self.connection_kwargs,
         )
-        protocol = ClientProtocol(uri, **self._protocol_arguments)
-        connection = self._create_connection(protocol, **self._connection_arguments)
+        connection: ClientConnection
+        connection, protocol = self._make(uri)
         link = connection._link
         protocol.hand_over(link)
         link.opening = ClientOpening(ClientHandshake(connection, protocol))

@@ -13,14 +13,11 @@ from .._connecting import (
     ClientHandshake,
     Connecter,
     Redirects,
-    prepare_protocol,
-    repeatable,
     unix_uri,
 )
 from .._options import CONNECT, documented, with_parameters_of
-from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
-from ..client import ClientProtocol, backoff, process_exception
+from ..client import backoff, process_exception
 from ..http11 import USER_AGENT
 from ..protocol import OPEN
 from ..uri import parse_uri
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .._redirection import Pinned
+    from ..client import ClientProtocol
     from ..datastructures import HeadersLike
     from ..extensions import ClientExtensionFactory
     from ..typing import LoggerLike, Origin, PathLike, Subprotocol
@@ -174,12 +172,27 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
         **kwargs: Any,
     ) -> None:
         older = take_older_arguments(kwargs, with_timeout=False)
-        self.uri = uri
-        self.additional_headers = repeatable(older.extra_headers or additional_headers)
-        self.user_agent_header = user_agent_header
-        self.process_exception = process_exception
-        self.reconnect_delays = reconnect_delays
-        self.open_timeout = open_timeout
+        super().__init__(
+            uri,
+            create_connection=(
+                older.create_connection or create_connection or ClientConnection
+            ),
+            origin=origin,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            compression=compression,
+            additional_headers=older.extra_headers or additional_headers,
+            user_agent_header=user_agent_header,
+            process_exception=process_exception,
+            open_timeout=open_timeout,
+            reconnect_delays=reconnect_delays,
+            max_size=max_size,
+            logger=logger,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
+        )
         self._way = Way(
             sock=sock,
             ssl=kwargs.pop("ssl_context", ssl),
@@ -190,24 +203,6 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
             user_agent_header=user_agent_header,
             arguments=kwargs,
         )
-        self._create_connection = (
-            older.create_connection or create_connection or ClientConnection
-        )
-        self._protocol_arguments = prepare_protocol(
-            origin=origin,
-            extensions=extensions,
-            subprotocols=subprotocols,
-            compression=compression,
-            max_size=max_size,
-            logger=logger,
-        )
-        self.logger: LoggerLike = self._protocol_arguments["logger"]
-        self._connection_arguments: dict[str, Any] = {
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "close_timeout": close_timeout,
-            "max_queue": max_queue,
-        }
 
     # Ways to connect.
 
@@ -228,9 +223,7 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
         connection.__exit__(exc_type, exc_value, traceback)
 
     def __iter__(self) -> Iterator[ClientConnection]:
-        reconnection = Reconnection(
-            self.process_exception, self.reconnect_delays, self.logger
-        )
+        reconnection = self._reconnection()
         while True:
             try:
                 connection = self.connect()
@@ -288,10 +281,8 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
         uri = parse_uri(self.uri)
         stream = dial(self._way, uri, deadline)
         try:
-            protocol = ClientProtocol(uri, **self._protocol_arguments)
-            connection = self._create_connection(
-                stream.sock, protocol, **self._connection_arguments
-            )
+            connection: ClientConnection
+            connection, _ = self._make(uri, stream.sock)
             connection._link.tls = stream.tls
             connection._handshake(
                 stream, self.additional_headers, self.user_agent_header

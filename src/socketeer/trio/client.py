@@ -17,14 +17,11 @@ from .._connecting import (
     ClientHandshake,
     Connecter,
     Redirects,
-    prepare_protocol,
-    repeatable,
     unix_uri,
 )
 from .._options import CONNECT, documented
-from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
-from ..client import ClientProtocol, backoff, process_exception
+from ..client import backoff, process_exception
 from ..http11 import USER_AGENT
 from ..protocol import OPEN
 from ..uri import parse_uri
@@ -35,6 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .._redirection import Pinned
+    from ..client import ClientProtocol
     from ..datastructures import HeadersLike
     from ..extensions import ClientExtensionFactory
     from ..typing import LoggerLike, Origin, PathLike, Subprotocol
@@ -210,23 +208,27 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         create_connection: Callable[..., ClientConnection] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._protocol_arguments = prepare_protocol(
+        super().__init__(
+            uri,
+            create_connection=create_connection or ClientConnection,
             origin=origin,
             extensions=extensions,
             subprotocols=subprotocols,
             compression=compression,
+            additional_headers=additional_headers,
+            user_agent_header=user_agent_header,
+            process_exception=process_exception,
+            open_timeout=open_timeout,
+            reconnect_delays=reconnect_delays,
             max_size=max_size,
             logger=logger,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
         )
-        self.uri = uri
         if not parse_uri(uri).secure and ssl is not None:
             raise ValueError("ssl argument is incompatible with a ws:// URI")
-        self.additional_headers = repeatable(additional_headers)
-        self.user_agent_header = user_agent_header
-        self.process_exception = process_exception
-        self.open_timeout = open_timeout
-        self.reconnect_delays = reconnect_delays
-        self.logger: LoggerLike = self._protocol_arguments["logger"]
         self._way = Way(
             stream=stream,
             path=kwargs.pop("path", None),
@@ -238,13 +240,6 @@ class connect(Connecter):  # noqa: N801 - the field's interface
             proxy_server_hostname=proxy_server_hostname,
             user_agent_header=user_agent_header,
         )
-        self._create_connection = create_connection or ClientConnection
-        self._connection_arguments: dict[str, Any] = {
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "close_timeout": close_timeout,
-            "max_queue": max_queue,
-        }
 
     # Ways to connect.
 
@@ -298,10 +293,8 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         uri = parse_uri(self.uri)
         stream = await self._way.go(uri)
         try:
-            protocol = ClientProtocol(uri, **self._protocol_arguments)
-            connection = self._create_connection(
-                _SystemTasks(), stream, protocol, **self._connection_arguments
-            )
+            connection: ClientConnection
+            connection, _ = self._make(uri, _SystemTasks(), stream)
             await connection.handshake(self.additional_headers, self.user_agent_header)
         except BaseException:
             await close_at_once(stream)
@@ -321,9 +314,7 @@ class _Connections:
 
     def __init__(self, connector: connect) -> None:
         self._connector = connector
-        self._reconnection = Reconnection(
-            connector.process_exception, connector.reconnect_delays, connector.logger
-        )
+        self._reconnection = connector._reconnection()
         self._token = trio.lowlevel.current_trio_token()
 
     def __aiter__(self) -> Self:
