@@ -18,11 +18,12 @@ from .utils import setting
 if TYPE_CHECKING:
     from ._core.session import Session
     from .protocol import Protocol
-    from .typing import Data
+    from .typing import Data, LoggerLike
 
 __all__ = [
     "check_close_code",
     "configure_session",
+    "connection_logger",
     "equip_session",
     "message_limits",
     "report_handler",
@@ -95,12 +96,18 @@ def configure_session(
     session.stall_timeout = STALL_TIMEOUT
     session.max_fragments = MAX_FRAGMENTS
     session.high, session.low = watermarks(max_queue)
-    protocol.logger = logging.LoggerAdapter(
-        cast("logging.Logger", protocol.logger),
-        {"websocket": weakref.proxy(connection)},
-    )
+    protocol.logger = connection_logger(protocol.logger, connection)
     if protocol.debug:
         session.trace = _Trace(protocol)
+
+
+def connection_logger(logger: LoggerLike, connection: object) -> LoggerLike:
+    """
+    Return a logger whose records have the connection, as a weak reference.
+    """
+    return logging.LoggerAdapter(
+        cast("logging.Logger", logger), {"websocket": weakref.proxy(connection)}
+    )
 
 
 class _Trace:

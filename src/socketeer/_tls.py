@@ -8,13 +8,20 @@ import contextlib
 import dataclasses
 import functools
 import ssl as ssl_module
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from .proxy import Proxy
     from .uri import WebSocketURI
 
-__all__ = ["TLS", "BaseWay", "choose_context", "default_context"]
+__all__ = [
+    "TLS",
+    "BaseWay",
+    "TLSOptions",
+    "choose_context",
+    "default_context",
+    "take_tls",
+]
 
 # Bytes of plain text taken from TLS at a time.
 _RECORDS = 65_536
@@ -60,6 +67,64 @@ def choose_context(
     return default_context()
 
 
+class TLSOptions(NamedTuple):
+    """
+    How to speak TLS.
+
+    Attributes:
+        context: The TLS context.
+        server_hostname: Name that the server's certificate must bear.
+        handshake_timeout: Seconds for the TLS handshake.
+        shutdown_timeout: Seconds for the end of TLS.
+    """
+
+    context: ssl_module.SSLContext
+    server_hostname: str | None
+    handshake_timeout: float | None = None
+    shutdown_timeout: float | None = None
+
+
+def take_tls(
+    arguments: dict[str, Any],
+    prefix: str,
+    is_secure: bool,
+    host: str,
+    timeouts: tuple[float | None, float | None],
+) -> TLSOptions | None:
+    """
+    Take what is about TLS out of arguments, named as those of asyncio's event loops.
+
+    Args:
+        arguments: The arguments.
+        prefix: What their names begin with: ``"proxy_"`` for the proxy.
+        is_secure: Whether TLS is spoken.
+        host: Name that the certificate must bear if no other one is given.
+        timeouts: Seconds for the TLS handshake and for the end of TLS, as well.
+
+    Raises:
+        ValueError: Arguments contradict each other.
+    """
+
+    def take(name: str, default: Any = None) -> Any:
+        return arguments.pop(f"{prefix}{name}", default)
+
+    scheme = "an https:// proxy" if prefix else "a wss:// URI"
+    if is_secure and arguments.get(f"{prefix}ssl", True) is None:
+        raise ValueError(f"{prefix}ssl=None is incompatible with {scheme}")
+    context = choose_context(is_secure, take("ssl"), for_proxy=bool(prefix))
+    if context is not None:
+        return TLSOptions(
+            context,
+            take("server_hostname", host),
+            take("ssl_handshake_timeout", timeouts[0]),
+            take("ssl_shutdown_timeout", timeouts[1]),
+        )
+    for name in ("server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout"):
+        if take(name) is not None:
+            raise ValueError(f"{prefix}{name} is only meaningful with ssl")
+    return None
+
+
 @dataclasses.dataclass(kw_only=True)
 class BaseWay:
     """
@@ -82,25 +147,27 @@ class BaseWay:
     proxy_server_hostname: str | None
     user_agent_header: str | None
 
-    def tls(self, uri: WebSocketURI) -> tuple[ssl_module.SSLContext, str] | None:
+    def tls(self, uri: WebSocketURI) -> TLSOptions | None:
         """
-        Return the context and the name for TLS with the server, if it is used.
+        Return how to speak TLS with the server, if so.
 
         Raises:
             ValueError: There is a context, but no TLS.
         """
         context = choose_context(uri.secure, self.ssl)
-        return None if context is None else (context, self.server_hostname or uri.host)
+        if context is None:
+            return None
+        return TLSOptions(context, self.server_hostname or uri.host)
 
-    def proxy_tls(self, proxy: Proxy) -> tuple[ssl_module.SSLContext, str] | None:
+    def proxy_tls(self, proxy: Proxy) -> TLSOptions | None:
         """
         Return the same for the proxy.
         """
-        context = choose_context(
-            proxy.scheme == "https", self.proxy_ssl, for_proxy=True
-        )
-        name = self.proxy_server_hostname or proxy.host
-        return None if context is None else (context, name)
+        is_secure = proxy.scheme == "https"
+        context = choose_context(is_secure, self.proxy_ssl, for_proxy=True)
+        if context is None:
+            return None
+        return TLSOptions(context, self.proxy_server_hostname or proxy.host)
 
 
 class TLS:

@@ -9,20 +9,20 @@ import errno
 import functools
 import os
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .. import _addresses
 from ._cellar import ForeignProtocol, SocketTransport, TLSTransport
 from .listener import watches_sockets
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from .._tls import TLSOptions
     from ._cellar import Wire
     from .connection import Connection
 
-__all__ = ["KNOWN_ARGUMENTS", "TLS", "attach", "open_socket"]
+__all__ = ["KNOWN_ARGUMENTS", "attach", "loop_arguments", "open_socket"]
 
 # Where to connect to: what open_socket() knows.
 KNOWN_ARGUMENTS = {
@@ -40,31 +40,15 @@ KNOWN_ARGUMENTS = {
 }
 
 
-class TLS(NamedTuple):
+def loop_arguments(tls: TLSOptions) -> dict[str, Any]:
     """
-    How to speak TLS.
-
-    Attributes:
-        context: The TLS context.
-        server_hostname: Name that the server's certificate must bear.
-        handshake_timeout: Seconds for the TLS handshake.
-        shutdown_timeout: Seconds for the end of TLS.
+    Say to methods of the event loop how to speak TLS.
     """
-
-    context: ssl.SSLContext
-    server_hostname: str | None
-    handshake_timeout: float | None
-    shutdown_timeout: float | None
-
-    def loop_arguments(self) -> dict[str, Any]:
-        """
-        Say the same to methods of the event loop.
-        """
-        return {
-            "server_hostname": self.server_hostname,
-            "ssl_handshake_timeout": self.handshake_timeout,
-            "ssl_shutdown_timeout": self.shutdown_timeout,
-        }
+    return {
+        "server_hostname": tls.server_hostname,
+        "ssl_handshake_timeout": tls.handshake_timeout,
+        "ssl_shutdown_timeout": tls.shutdown_timeout,
+    }
 
 
 # From a socket to a wire.
@@ -73,7 +57,7 @@ class TLS(NamedTuple):
 async def attach(
     connection: Connection,
     sock: socket.socket,
-    tls: TLS | None,
+    tls: TLSOptions | None,
     peername: Any = None,
 ) -> None:
     """
@@ -106,7 +90,7 @@ async def attach(
 
 
 async def _attach(
-    connection: Connection, sock: socket.socket, tls: TLS | None, peername: Any
+    connection: Connection, sock: socket.socket, tls: TLSOptions | None, peername: Any
 ) -> None:
     """
     Make a wire of a socket; with TLS, wait for the TLS handshake.
@@ -146,7 +130,7 @@ async def _attach(
 
 
 async def _attach_by_loop(
-    connection: Connection, sock: socket.socket, tls: TLS | None
+    connection: Connection, sock: socket.socket, tls: TLSOptions | None
 ) -> None:
     """
     Make a wire of a socket by the loop's own means.
@@ -154,7 +138,7 @@ async def _attach_by_loop(
     loop = asyncio.get_running_loop()
     arguments: dict[str, Any] = {"sock": sock}
     if tls is not None:
-        arguments.update(ssl=tls.context, **tls.loop_arguments())
+        arguments.update(ssl=tls.context, **loop_arguments(tls))
     link = connection._link
 
     def connected(wire: Wire) -> None:

@@ -83,7 +83,7 @@ def dial(way: Way, uri: WebSocketURI, deadline: float | None) -> Stream:
     try:
         prepare_socket(stream.sock)
         if tls is not None:
-            stream.start_tls(TLS(*tls, outer=stream.tls))
+            stream.start_tls(TLS(tls.context, tls.server_hostname, outer=stream.tls))
     except BaseException:
         stream.sock.close()
         raise
@@ -113,7 +113,7 @@ def _dial_tcp(
     try:
         prepare_socket(sock)
         if tls is not None:
-            stream.start_tls(TLS(*tls))
+            stream.start_tls(TLS(tls.context, tls.server_hostname))
         request = ConnectRequest(proxy, target, way.user_agent_header)
         stream.send(request.data_to_send)
         while not request.receive_data(stream.receive()):

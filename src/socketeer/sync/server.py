@@ -352,38 +352,33 @@ def broadcast(
     check_overflow(on_overflow)
     failures = Failures(raise_exceptions)
     receivers = [each for each in connections if each.state is OPEN]
+    send = functools.partial(_send, prepared, max_backlog, on_overflow)
     if max_backlog is None:
-        send = functools.partial(_send, prepared)
         with concurrent.futures.ThreadPoolExecutor(**kwargs) as executor:
             outcomes = list(executor.map(send, receivers))
     else:
-        offer = functools.partial(_offer, prepared, max_backlog, on_overflow)
-        outcomes = list(map(offer, receivers))
+        outcomes = list(map(send, receivers))
     for connection, exc in zip(receivers, outcomes, strict=True):
         if exc is not None:
             failures.add(connection.logger, exc)
     failures.check()
 
 
-def _send(prepared: PreparedMessage, connection: Connection) -> Exception | None:
-    """
-    Send a prepared message, and wait; return what went wrong.
-    """
-    try:
-        connection._link.send_prepared(prepared)
-    except Exception as exc:
-        return exc
-    return None
-
-
-def _offer(
-    prepared: PreparedMessage, limit: int, on_overflow: str, connection: Connection
+def _send(
+    prepared: PreparedMessage,
+    max_backlog: int | None,
+    on_overflow: str,
+    connection: Connection,
 ) -> Exception | None:
     """
-    Send a prepared message without waiting; return what went wrong.
+    Send a prepared message, and wait unless a backlog is allowed; return what went
+    wrong.
     """
     try:
-        connection._link.offer(prepared, limit, on_overflow)
+        if max_backlog is None:
+            connection._link.send_prepared(prepared)
+        else:
+            connection._link.offer(prepared, max_backlog, on_overflow)
     except Exception as exc:
         return exc
     return None

@@ -22,8 +22,7 @@ from ..proxy import (
 )
 
 if TYPE_CHECKING:
-    import ssl as ssl_module
-
+    from .._tls import TLSOptions
     from ..uri import WebSocketURI
 
 __all__ = ["Way", "close_at_once"]
@@ -68,7 +67,7 @@ class Way(BaseWay):
         """
         tls = self.tls(uri)
         stream = await self._open(uri)
-        return stream if tls is None else await _secure(stream, *tls)
+        return stream if tls is None else await _secure(stream, tls)
 
     async def _open(self, uri: WebSocketURI) -> trio.abc.Stream:
         """
@@ -117,7 +116,7 @@ class Way(BaseWay):
         address = {**self.address, "host": proxy.host, "port": proxy.port}
         stream: trio.abc.Stream = await trio.open_tcp_stream(**address)
         if tls is not None:
-            stream = await _secure(stream, *tls)
+            stream = await _secure(stream, tls)
         request = ConnectRequest(proxy, target, self.user_agent_header)
         try:
             await stream.send_all(request.data_to_send)
@@ -131,14 +130,15 @@ class Way(BaseWay):
         return stream
 
 
-async def _secure(
-    stream: trio.abc.Stream, context: ssl_module.SSLContext, host: str
-) -> trio.abc.Stream:
+async def _secure(stream: trio.abc.Stream, tls: TLSOptions) -> trio.abc.Stream:
     """
     Set up TLS on a stream.
     """
     secure = trio.SSLStream(
-        stream, context, server_hostname=host, https_compatible=True
+        stream,
+        tls.context,
+        server_hostname=tls.server_hostname,
+        https_compatible=True,
     )
     try:
         await secure.do_handshake()
