@@ -13,7 +13,6 @@ from ._redirection import follow_redirect
 from .client import ClientProtocol
 from .exceptions import SecurityError
 from .extensions.permessage_deflate import enable_client_permessage_deflate
-from .http11 import Response
 from .protocol import OPEN
 
 if TYPE_CHECKING:
@@ -106,8 +105,7 @@ class ClientHandshake:
         else:
             protocol.receive_eof()
         for event in protocol.events_received():
-            if isinstance(event, Response):
-                self._connection.response = event
+            self._connection.response = event
         return protocol.state is OPEN or protocol.handshake_exc is not None
 
     def check(self) -> None:

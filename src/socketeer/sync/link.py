@@ -14,7 +14,7 @@ import contextlib
 import selectors
 import ssl as ssl_module
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..exceptions import ConcurrencyError
 from ..protocol import CONNECTING, OPEN, Protocol
@@ -43,13 +43,11 @@ class Link(Writer):
         turns: How often a thread has received.
         turns_seen: What the watch knows of it.
         listed: Whether the watch knows that a thread has received.
-        deadline: What the watch has noted.
     """
 
     __slots__ = (
         "_buffer",
         "_buffer_size",
-        "deadline",
         "listed",
         "turns",
         "turns_seen",
@@ -62,7 +60,6 @@ class Link(Writer):
         self.turns = 0
         self.turns_seen = -1
         self.listed = False
-        self.deadline: list[Any] | None = None
         self._buffer_size = buffer_size
         self._buffer: bytearray | None = None
 
