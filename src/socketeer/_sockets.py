@@ -4,6 +4,7 @@ Listening sockets of servers, in whatever room.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 
     from .typing import LoggerLike
 
-__all__ = ["PAUSE", "Shortage", "bind_address", "bind_unix"]
+__all__ = [
+    "PAUSE",
+    "Shortage",
+    "bind_address",
+    "bind_unix",
+    "check_alone",
+    "write_at_once",
+]
 
 # Seconds for which nothing is accepted when the process is out of something.
 PAUSE = 1.0
@@ -75,6 +83,28 @@ class Shortage:
         Take in that a connection was accepted.
         """
         self._complained = False
+
+
+def write_at_once(sock: socket.socket) -> None:
+    """
+    Have small pieces written when they are to be sent: no waiting for more.
+    """
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        # The peer may be gone already.
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+
+
+def check_alone(other: str, **arguments: object) -> None:
+    """
+    Check that arguments were not given, as another one takes their place.
+
+    Raises:
+        ValueError: One was.
+    """
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(f"{name} is incompatible with {other}")
 
 
 def bind_unix(path: PathLike) -> socket.socket:

@@ -12,6 +12,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from .. import _addresses
+from .._sockets import write_at_once
 from ._cellar import ForeignProtocol, SocketTransport, TLSTransport
 from .listener import watches_sockets
 
@@ -97,9 +98,7 @@ async def _attach(
     """
     link = connection._link
     high, low = connection._write_limit
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        # Frames are written when they are to be sent: no waiting for more.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+    write_at_once(sock)
     if tls is None:
         link.wire = SocketTransport(link.turn, sock, link, high, low, peername)
         link.wire.start()

@@ -17,6 +17,7 @@ from .._connecting import (
 )
 from .._options import CONNECT, documented, with_parameters_of
 from .._redirection import MAX_REDIRECTS
+from .._sockets import check_alone
 from ..client import backoff, process_exception
 from ..http11 import USER_AGENT
 from ..protocol import OPEN
@@ -369,6 +370,6 @@ def unix_reconnect(
         if path is None:
             raise ValueError("missing path argument")
         kwargs["path"] = path
-    elif path is not None:
-        raise ValueError("path is incompatible with sock")
+    else:
+        check_alone("sock", path=path)
     return reconnect(uri, **kwargs)

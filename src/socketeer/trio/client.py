@@ -21,6 +21,7 @@ from .._connecting import (
 )
 from .._options import CONNECT, documented
 from .._redirection import MAX_REDIRECTS
+from .._tls import choose_context
 from ..client import backoff, process_exception
 from ..http11 import USER_AGENT
 from ..protocol import OPEN
@@ -227,8 +228,9 @@ class connect(Connecter):  # noqa: N801 - the field's interface
             close_timeout=close_timeout,
             max_queue=max_queue,
         )
-        if not parse_uri(uri).secure and ssl is not None:
-            raise ValueError("ssl argument is incompatible with a ws:// URI")
+        is_secure = parse_uri(uri).secure
+        if ssl is not None:
+            choose_context(is_secure, ssl)
         self._way = Way(
             stream=stream,
             path=kwargs.pop("path", None),
