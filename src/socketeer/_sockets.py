@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 from .typing import PathLike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .typing import LoggerLike
+
+    AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 
 __all__ = [
     "PAUSE",
     "Shortage",
-    "bind_address",
+    "bind_addresses",
     "bind_unix",
     "check_alone",
     "write_at_once",
@@ -139,8 +141,36 @@ def bind_unix(path: PathLike) -> socket.socket:
     return sock
 
 
-def bind_address(
-    info: tuple[int, int, int, str, tuple[object, ...]],
+def bind_addresses(
+    addresses: Iterable[AddressInfo], reuse_address: bool, reuse_port: bool
+) -> list[socket.socket]:
+    """
+    Return sockets bound to addresses, without those of families that are missing.
+
+    Args:
+        addresses: As of :func:`socket.getaddrinfo`.
+        reuse_address: Whether to set ``SO_REUSEADDR``.
+        reuse_port: Whether to set ``SO_REUSEPORT``.
+
+    Raises:
+        OSError: An address cannot be bound. No socket is left open.
+        ValueError: The system cannot share ports.
+    """
+    bound: list[socket.socket] = []
+    try:
+        for info in addresses:
+            sock = _bind_address(info, reuse_address, reuse_port, not bound)
+            if sock is not None:
+                bound.append(sock)
+    except BaseException:
+        for sock in bound:
+            sock.close()
+        raise
+    return bound
+
+
+def _bind_address(
+    info: AddressInfo,
     reuse_address: bool,
     reuse_port: bool,
     is_first: bool,
@@ -148,16 +178,7 @@ def bind_address(
     """
     Return a socket bound to one address; nothing if the system has no such ones.
 
-    Args:
-        info: The address, as of :func:`socket.getaddrinfo`.
-        reuse_address: Whether to set ``SO_REUSEADDR``.
-        reuse_port: Whether to set ``SO_REUSEPORT``.
-        is_first: Whether no other address is bound; then one that is switched off is
-            an error.
-
-    Raises:
-        OSError: The address cannot be bound.
-        ValueError: The system cannot share ports.
+    One that is switched off is an error only if it is the first.
     """
     family, kind, proto, _, address = info
     try:

@@ -5,7 +5,6 @@ From an address to a wire: what ``connect()`` does before the opening handshake.
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import os
 import socket
@@ -224,7 +223,7 @@ async def _connect_tcp(
         return sock
     if all_errors:
         raise ExceptionGroup("create_connection failed", failures)
-    raise _sum_up(failures)
+    raise _addresses.sum_up(failures)
 
 
 async def _first_of(
@@ -275,20 +274,6 @@ async def _undo(attempts: set[asyncio.Future[socket.socket]]) -> None:
     for result in await asyncio.gather(*attempts, return_exceptions=True):
         if isinstance(result, socket.socket):
             result.close()
-
-
-def _sum_up(failures: list[OSError]) -> OSError:
-    """
-    Make one exception of what happened with all addresses.
-    """
-    if not failures:
-        return OSError(errno.EADDRNOTAVAIL, "no address matches local_addr")
-    first = failures[0]
-    if len({str(exc) for exc in failures}) == 1:
-        return first
-    return OSError(
-        first.errno, "Multiple exceptions: " + ", ".join(str(exc) for exc in failures)
-    )
 
 
 async def _connect(

@@ -17,7 +17,7 @@ from asyncio.trsock import TransportSocket
 from typing import TYPE_CHECKING, Any
 
 from .. import _sockets
-from .._sockets import Shortage, bind_address
+from .._sockets import Shortage, bind_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -87,20 +87,9 @@ async def bind_tcp(
     )
     # Each address once, in the order in which they were found.
     addresses = dict.fromkeys(info for infos in found for info in infos)
-    bound: list[socket.socket] = []
-    try:
-        for info in addresses:
-            sock = bind_address(info, bool(reuse_address), bool(reuse_port), not bound)
-            if sock is not None:
-                bound.append(sock)
-        if not bound:
-            raise OSError(
-                errno.EADDRNOTAVAIL, f"could not bind on any address of {host!r}"
-            )
-    except BaseException:
-        for sock in bound:
-            sock.close()
-        raise
+    bound = bind_addresses(addresses, bool(reuse_address), bool(reuse_port))
+    if not bound:
+        raise OSError(errno.EADDRNOTAVAIL, f"could not bind on any address of {host!r}")
     return bound
 
 
