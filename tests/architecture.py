@@ -49,6 +49,7 @@ FIRST_FLOOR = {
     "_servers",
     "_serving",
     "_sockets",
+    "_timetable",
     "_tls",
     "_watching",
     "auth",

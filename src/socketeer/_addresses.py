@@ -1,14 +1,16 @@
 """
-In which order to try the addresses of a host (RFC 8305, "Happy Eyeballs").
+In which order to try the addresses of a host (RFC 8305, "Happy Eyeballs"), and what
+to say if none works.
 """
 
 from __future__ import annotations
 
+import errno
 import itertools
 import typing
 from collections.abc import Sequence
 
-__all__ = ["CONNECTION_ATTEMPT_DELAY", "interleave"]
+__all__ = ["CONNECTION_ATTEMPT_DELAY", "interleave", "sum_up"]
 
 # Seconds to wait for one address before the next one is tried besides (RFC 8305, 5).
 CONNECTION_ATTEMPT_DELAY = 0.25
@@ -37,3 +39,17 @@ def interleave(infos: Sequence[_Info], first_count: int = 1) -> list[_Info]:
     ahead, groups[0] = groups[0][: first_count - 1], groups[0][first_count - 1 :]
     mixed = itertools.chain.from_iterable(itertools.zip_longest(*groups))
     return ahead + [info for info in mixed if info is not None]
+
+
+def sum_up(failures: list[OSError]) -> OSError:
+    """
+    Make one exception of what happened with all addresses.
+    """
+    if not failures:
+        return OSError(errno.EADDRNOTAVAIL, "no address matches local_addr")
+    first = failures[0]
+    if len({str(exc) for exc in failures}) == 1:
+        return first
+    return OSError(
+        first.errno, "Multiple exceptions: " + ", ".join(str(exc) for exc in failures)
+    )

@@ -45,6 +45,9 @@ class Attributes:
     _request: Request | None
     _response: Response | None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__qualname__} {self.state.name} at {id(self):#x}>"
+
     @property
     def id(self) -> uuid.UUID:
         """

@@ -1,5 +1,5 @@
 """
-HTTP Basic Authentication of clients (RFC 7617), for rooms with coroutines.
+HTTP Basic Authentication of clients (RFC 7617), with coroutines and without.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from .auth import BasicAuthentication, CheckCredentials
+from .auth import BasicAuthentication, CheckCredentials, Credentials
 from .http11 import Request, Response
 
-__all__ = ["basic_auth"]
+__all__ = ["basic_auth", "plain_hook"]
 
 
 def basic_auth(
@@ -46,5 +46,33 @@ def basic_auth(
         if inspect.isawaitable(valid):
             valid = await valid
         return basic.decide(connection, claimed[0], valid)
+
+    return process_request
+
+
+def plain_hook(
+    realm: str,
+    credentials: Credentials | Iterable[Credentials] | None,
+    check_credentials: Callable[[str, str], bool] | None,
+) -> Callable[[Any, Request], Response | None]:
+    """
+    Return a ``process_request`` hook as :func:`basic_auth` does, without coroutines.
+
+    Raises:
+        ValueError: Both or none of the arguments are given.
+        TypeError: These are no credentials.
+    """
+    basic = BasicAuthentication(realm, credentials, check_credentials)
+
+    def process_request(connection: Any, request: Request) -> Response | None:
+        claimed = basic.claim(connection, request)
+        if isinstance(claimed, Response):
+            return claimed
+        valid = basic.check(*claimed)
+        if inspect.iscoroutine(valid):
+            # It would count as true, whatever it says.
+            valid.close()
+            raise TypeError("check_credentials must not be a coroutine function")
+        return basic.decide(connection, claimed[0], bool(valid))
 
     return process_request

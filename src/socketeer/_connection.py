@@ -10,18 +10,20 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, cast
 
-from .exceptions import ConnectionClosed
+from .exceptions import ConnectionClosed, ProtocolError
 from .extensions.permessage_deflate import PerMessageDeflate
-from .frames import Frame, Opcode
+from .frames import CloseCode, Frame, Opcode
 from .utils import setting
 
 if TYPE_CHECKING:
     from ._core.session import Session
     from .protocol import Protocol
-    from .typing import Data
+    from .typing import Data, LoggerLike
 
 __all__ = [
+    "check_close_code",
     "configure_session",
+    "connection_logger",
     "equip_session",
     "message_limits",
     "report_handler",
@@ -94,12 +96,18 @@ def configure_session(
     session.stall_timeout = STALL_TIMEOUT
     session.max_fragments = MAX_FRAGMENTS
     session.high, session.low = watermarks(max_queue)
-    protocol.logger = logging.LoggerAdapter(
-        cast("logging.Logger", protocol.logger),
-        {"websocket": weakref.proxy(connection)},
-    )
+    protocol.logger = connection_logger(protocol.logger, connection)
     if protocol.debug:
         session.trace = _Trace(protocol)
+
+
+def connection_logger(logger: LoggerLike, connection: object) -> LoggerLike:
+    """
+    Return a logger whose records have the connection, as a weak reference.
+    """
+    return logging.LoggerAdapter(
+        cast("logging.Logger", logger), {"websocket": weakref.proxy(connection)}
+    )
 
 
 class _Trace:
@@ -136,6 +144,19 @@ def equip_session(session: Session, protocol: Protocol) -> None:
         session.reserved_bits = 0x70
     if protocol.debug:
         protocol.logger.debug("= connection is OPEN")
+
+
+def check_close_code(code: int) -> None:
+    """
+    Refuse what is the core's word for a close frame without a code.
+
+    The core itself checks the rest.
+
+    Raises:
+        ProtocolError: It cannot be sent (RFC 6455, 7.4.1).
+    """
+    if code == CloseCode.NO_STATUS_RCVD:
+        raise ProtocolError("invalid status code")
 
 
 def report_handler(session: Session, logger: Any, exc: BaseException) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._connection import message_limits
 from ._implementation import load
+from .exceptions import ConcurrencyError
 from .protocol import CLIENT, OPEN
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class BaseLink(LimitedSession):
 
     Attributes:
         lost: Whether the connection is over, and nothing will be read or written.
+        receiving: Whether somebody receives.
         fragmenting: Whether a fragmented message is being sent.
+        streaming: Whether a message was received in part, by fragments.
         dropped: How many prepared messages the peer did not get because it was slow.
         when_lost: Called when the connection is lost after it was open.
     """
@@ -55,6 +58,8 @@ class BaseLink(LimitedSession):
         "dropped",
         "fragmenting",
         "lost",
+        "receiving",
+        "streaming",
         "when_lost",
     )
 
@@ -70,7 +75,9 @@ class BaseLink(LimitedSession):
         )
         self._protocol = protocol
         self.lost = False
+        self.receiving = False
         self.fragmenting = False
+        self.streaming = False
         self.dropped = 0
         self.when_lost: Callable[[], object] | None = None
         # Prepared messages that wait for room, or for the end of a fragmented one.
@@ -91,6 +98,40 @@ class BaseLink(LimitedSession):
         raise NotImplementedError
 
     # Receiving.
+
+    def check_receiver(self, method: str, other: str, going_on: bool) -> None:
+        """
+        Refuse a second receiver, and others than the one who receives by fragments.
+
+        Args:
+            method: What the user has called.
+            other: Who else may be receiving: a thread, or a coroutine.
+            going_on: Whether the caller received the fragments before.
+
+        Raises:
+            ConcurrencyError: Somebody else receives.
+        """
+        if self.receiving or (self.streaming and not going_on):
+            raise ConcurrencyError(
+                f"cannot call {method} while another {other} "
+                "is already running recv or recv_streaming"
+            )
+
+    def parse(self, data: bytearray, size: int, hold_close: bool) -> None:
+        """
+        Parse what was read.
+
+        Args:
+            data: What was read.
+            size: How much of it.
+            hold_close: Whether somebody is about to receive, who may answer what
+                came before a close frame. :attr:`hold_close` tells afterwards
+                whether there is such a frame.
+        """
+        self.hold_close = hold_close
+        self.receive_data(data, size)
+        if self.hold_close and not (self.kept_size() and self.has_items()):
+            self.hold_close = False
 
     def release(self) -> None:
         """
@@ -122,6 +163,15 @@ class BaseLink(LimitedSession):
         except UnicodeDecodeError as exc:
             self.fail_with(exc, 1007, "invalid UTF-8")
             return None
+
+    def take_piece(self) -> Fragment | None:
+        """
+        Take a fragment, and note whether others of its message follow.
+        """
+        fragment: Fragment | None = self.take_fragment()
+        if fragment is not None:
+            self.streaming = not fragment.fin
+        return fragment
 
     # Sending.
 
@@ -262,6 +312,13 @@ class BaseLink(LimitedSession):
         Return the exception that tells how the connection ended.
         """
         return self._protocol.close_exc
+
+    def note_failure(self, exc: Exception) -> None:
+        """
+        Remember why the connection ended, unless something else came first.
+        """
+        if self.failure is None:
+            self.failure = exc
 
     def pong_received(self, waiter: Any, latency: float) -> None:
         """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ._implementation import load
 
 if TYPE_CHECKING:
+    from ._core.fragment import Fragment
     from ._core.prepared import PreparedMessage
     from .typing import BytesLike, Data
 else:
@@ -18,10 +19,10 @@ else:
 
 __all__ = [
     "Failures",
+    "FragmentDecoder",
     "PreparedMessage",
     "check_overflow",
     "control_payload",
-    "fragment_decoder",
     "prepare",
 ]
 
@@ -122,16 +123,38 @@ def control_payload(data: Data | BytesLike) -> bytes:
     raise TypeError("data must be str or bytes-like")
 
 
-def fragment_decoder(
-    decode: bool | None, opcode: int
-) -> codecs.IncrementalDecoder | None:
+class FragmentDecoder:
     """
-    Return what decodes the fragments of a message, :obj:`None` if nothing shall.
+    Makes of the fragments of a message what the user wants.
 
     Args:
-        decode: What the user wants; :obj:`None` for text as :class:`str`.
-        opcode: The opcode of the first fragment.
+        decode: What that is: text, bytes, or :obj:`None` for text as text.
+
+    Attributes:
+        has_begun: Whether there was a fragment.
+        is_over: Whether there was the last one.
     """
-    if decode is True or (decode is None and opcode == _TEXT):
-        return _incremental_decoder()
-    return None
+
+    def __init__(self, decode: bool | None) -> None:
+        self._decode = decode
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self.has_begun = False
+        self.is_over = False
+
+    def take(self, fragment: Fragment) -> Data:
+        """
+        Return what the user gets for a fragment.
+
+        Raises:
+            UnicodeDecodeError: It is not UTF-8.
+        """
+        if not self.has_begun:
+            self.has_begun = True
+            if self._decode is True or (
+                self._decode is None and fragment.opcode == _TEXT
+            ):
+                self._decoder = _incremental_decoder()
+        self.is_over = fragment.fin
+        if self._decoder is None:
+            return fragment.payload
+        return self._decoder.decode(fragment.payload, fragment.fin)

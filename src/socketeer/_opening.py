@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Generator
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .http11 import Request, Response
 
@@ -23,7 +23,10 @@ __all__ = [
     "closing_response",
     "failure_response",
     "late_response",
+    "patience",
+    "take_request",
     "unusable_response",
+    "write_response",
 ]
 
 _FAILED = "Failed to open a WebSocket connection"
@@ -173,6 +176,47 @@ class _HookFailed(Exception):
     def __init__(self, response: Response) -> None:
         super().__init__()
         self.response = response
+
+
+def take_request(protocol: ServerProtocol, data: bytes | bytearray) -> Request | None:
+    """
+    Take in what was read of a request; return the request when it is complete.
+
+    Args:
+        protocol: The handshake without I/O; it knows what is wrong with a request.
+        data: What was read; empty at the end of the client's bytes.
+    """
+    if data:
+        protocol.receive_data(data)
+    else:
+        protocol.receive_eof()
+    for event in protocol.events_received():
+        return cast("Request", event)
+    return None
+
+
+def write_response(
+    connection: Any, protocol: ServerProtocol, response: Response | None
+) -> bytes:
+    """
+    Return what to write in response to a request.
+
+    Args:
+        connection: The connection, which remembers the response.
+        protocol: The handshake without I/O.
+        response: The response; :obj:`None` if the protocol has written one.
+    """
+    if response is not None:
+        connection.response = response
+        protocol.send_response(response)
+    return b"".join(protocol.data_to_send())
+
+
+def patience(close_timeout: float | None) -> float:
+    """
+    Return for how many seconds a client that was refused may go on.
+    """
+    return 10.0 if close_timeout is None else close_timeout
 
 
 def check_response(name: str, response: object) -> Response | None:

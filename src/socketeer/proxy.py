@@ -7,14 +7,20 @@ A proxy that speaks HTTP is asked to connect to the server by ``CONNECT``
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import ipaddress
 import typing
 import urllib.parse
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 from .datastructures import Headers
-from .exceptions import InvalidProxy, InvalidProxyMessage, InvalidProxyStatus
+from .exceptions import (
+    InvalidProxy,
+    InvalidProxyMessage,
+    InvalidProxyStatus,
+    ProxyError,
+)
 from .headers import build_authorization_basic, build_host
 from .http11 import USER_AGENT, Response
 from .streams import StreamReader
@@ -23,6 +29,8 @@ from .uri import WebSocketURI
 __all__ = [
     "ConnectRequest",
     "Proxy",
+    "blaming_socks",
+    "find_proxy",
     "get_proxy",
     "parse_proxy",
     "prepare_connect_request",
@@ -153,6 +161,23 @@ def get_proxy(uri: WebSocketURI) -> str | None:
     return None
 
 
+def find_proxy(
+    uri: WebSocketURI, proxy: str | typing.Literal[True] | None
+) -> Proxy | None:
+    """
+    Return the proxy to connect through, if there is one.
+
+    Args:
+        uri: Where to connect to.
+        proxy: Its URL, :obj:`True` to look for one, :obj:`None` for none.
+
+    Raises:
+        InvalidProxy: The URL of the proxy is not valid.
+    """
+    url = get_proxy(uri) if proxy is True else proxy
+    return None if url is None else parse_proxy(url)
+
+
 def _complete(proxy: str, scheme: str) -> str:
     """Give the setting of a proxy the scheme that it means."""
     if "://" not in proxy:
@@ -216,6 +241,23 @@ def socks_arguments(proxy: Proxy) -> dict[str, typing.Any]:
         # Who looks up the name of the server: with "a" and "h", the proxy does.
         "rdns": proxy.scheme[-1] in "ah",
     }
+
+
+@contextlib.contextmanager
+def blaming_socks() -> Iterator[None]:
+    """
+    Say of what ``python-socks`` raises that the proxy is to blame.
+
+    Raises:
+        ProxyError: The proxy refuses, or is none.
+        OSError: The proxy cannot be reached, or is too slow.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as exc:
+        raise ProxyError("failed to connect to SOCKS proxy") from exc
 
 
 # CONNECT.

@@ -179,6 +179,17 @@ def prepare_route(
     return router.handler, arguments
 
 
+def after_function(hook: Hook, then: Hook) -> Hook:
+    """
+    Return a hook that asks a user's hook before routing.
+    """
+
+    def process_request(connection: Any, request: Request) -> Any:
+        return hook(connection, request) or then(connection, request)
+
+    return process_request
+
+
 def after_coroutine(hook: Hook, then: Hook) -> Hook:
     """
     Return a hook that asks a user's hook, maybe a coroutine function, before routing.

@@ -14,16 +14,16 @@ import os
 import secrets
 import sys
 import typing
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 
 if typing.TYPE_CHECKING:
     from .typing import BytesLike
 
 __all__ = [
     "GUID",
+    "FragmentEncoder",
     "accept_key",
     "apply_mask",
-    "encode_text",
-    "encoder",
     "generate_key",
     "generate_mask",
     "get_socket_name",
@@ -158,27 +158,85 @@ def get_socket_name(sock: _Named) -> str:
     return os.fsdecode(name)
 
 
-def encode_text(item: str) -> bytes:
-    """Encode a fragment of text."""
-    return item.encode()
-
-
-def encoder(item: object, problem: str) -> typing.Callable[[typing.Any], bytes]:
+class FragmentEncoder:
     """
-    Choose what makes bytes of the fragments of a message.
+    Makes fragments of the items of an iterable, which are all text or all binary.
 
     Args:
-        item: The first fragment, as the user gave it.
-        problem: What to say if it is of the wrong type.
-
-    Returns:
-        :func:`encode_text` for :class:`str`; :class:`bytes` for bytes-like objects.
+        message: What the user wants to send, if not a string or bytes.
+        text: Whether to send text frames; :obj:`None` leaves it to the items.
+        may_wait: Whether the iterable may be an asynchronous one.
 
     Raises:
-        TypeError: The fragment is neither.
+        TypeError: The message is no iterable, or a mapping.
+    """
+
+    def __init__(
+        self, message: typing.Any, text: object = None, *, may_wait: bool = True
+    ) -> None:
+        self._message = message
+        self._text = text
+        self._encode: typing.Callable[[typing.Any], bytes] | None = None
+        self._kind = "iterable"
+        if isinstance(message, Mapping):
+            raise TypeError("data is a dict-like object")
+        if isinstance(message, Iterable):
+            return
+        if not may_wait:
+            raise TypeError("data must be str, bytes, or iterable")
+        if not isinstance(message, AsyncIterable):
+            raise TypeError("data must be str, bytes, iterable, or async iterable")
+        self._kind = "async iterable"
+
+    def items(self) -> AsyncIterator[object]:
+        """
+        Iterate over the message, asynchronously in any case.
+        """
+        if self._kind == "iterable":
+            return _iterate(self._message)
+        return aiter(self._message)
+
+    def begin(self, item: object) -> int:
+        """
+        Take in what the first item is; return the opcode of its frame.
+
+        Raises:
+            TypeError: It is neither a string nor bytes-like.
+        """
+        self._encode = _encoder(item)
+        if self._encode is None:
+            raise TypeError(f"{self._kind} must contain bytes or str")
+        text = self._encode is str.encode if self._text is None else self._text
+        return 1 if text else 2
+
+    def encode(self, item: typing.Any) -> bytes:
+        """
+        Return the payload of an item's frame.
+
+        Raises:
+            TypeError: It is not of the kind of the first one.
+            UnicodeEncodeError: It has a lone surrogate.
+        """
+        encode = self._encode
+        if encode is None or _encoder(item) is not encode:
+            raise TypeError(f"{self._kind} must contain uniform types")
+        return encode(item)
+
+
+def _encoder(item: object) -> typing.Callable[[typing.Any], bytes] | None:
+    """
+    Return what makes bytes of an item, :obj:`None` if nothing does.
     """
     if isinstance(item, str):
-        return encode_text
+        return str.encode
     if isinstance(item, bytes | bytearray | memoryview):
         return bytes
-    raise TypeError(problem)
+    return None
+
+
+async def _iterate(items: Iterable[object]) -> AsyncIterator[object]:
+    """
+    Iterate asynchronously over something that is not asynchronous.
+    """
+    for item in items:
+        yield item

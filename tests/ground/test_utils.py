@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketeer.utils import (
+    FragmentEncoder,
     accept_key,
     apply_mask,
     generate_key,
@@ -263,3 +264,85 @@ def test_names_a_real_socket():
         port = sock.getsockname()[1]
 
         assert f"127.0.0.1:{port}" == get_socket_name(sock)
+
+
+# Fragments
+
+
+@pytest.mark.parametrize(
+    ("items", "text", "opcode", "payloads"),
+    [
+        (["a", "é"], None, 1, [b"a", b"\xc3\xa9"]),
+        (["a"], False, 2, [b"a"]),
+        ([b"a", bytearray(b"b"), memoryview(b"c")], None, 2, [b"a", b"b", b"c"]),
+        ([b"a"], True, 1, [b"a"]),
+    ],
+)
+def test_items_become_payloads_of_one_kind(items, text, opcode, payloads):
+    """
+    The first item decides on the opcode, unless the user does.
+    """
+    encoder = FragmentEncoder(items, text)
+
+    assert opcode == encoder.begin(items[0])
+    assert payloads == [encoder.encode(item) for item in items]
+
+
+def test_an_item_that_is_no_text_and_no_bytes_is_refused():
+    """
+    Nothing is to be sent of such a message.
+    """
+    encoder = FragmentEncoder([1])
+
+    with pytest.raises(TypeError, match=r"^iterable must contain bytes or str$"):
+        encoder.begin(1)
+    with pytest.raises(TypeError, match=r"^iterable must contain uniform types$"):
+        encoder.encode(b"")
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", b"b"), (b"a", "b"), ("a", None)])
+def test_items_of_two_kinds_are_refused(first, second):
+    """
+    A message is of one kind (RFC 6455, 5.4).
+    """
+    encoder = FragmentEncoder([first, second])
+    encoder.begin(first)
+
+    with pytest.raises(TypeError, match=r"^iterable must contain uniform types$"):
+        encoder.encode(second)
+
+
+@pytest.mark.parametrize(
+    ("message", "may_wait", "problem"),
+    [
+        ({"a": "b"}, True, "data is a dict-like object"),
+        (1, True, "data must be str, bytes, iterable, or async iterable"),
+        (1, False, "data must be str, bytes, or iterable"),
+    ],
+)
+def test_what_is_no_iterable_is_refused(message, may_wait, problem):
+    """
+    A mapping is one, and a mistake.
+    """
+    with pytest.raises(TypeError, match=f"^{problem}$"):
+        FragmentEncoder(message, may_wait=may_wait)
+
+
+@pytest.mark.anyio
+async def test_iterables_of_both_sorts_give_their_items():
+    """
+    Asynchronously, and errors name the sort.
+    """
+
+    async def items():
+        yield "a"
+        yield b"b"
+
+    for message, kind in ((["a", b"b"], "iterable"), (items(), "async iterable")):
+        encoder = FragmentEncoder(message)
+
+        assert ["a", b"b"] == [item async for item in encoder.items()]
+        with pytest.raises(TypeError, match=f"^{kind} must contain bytes or str$"):
+            encoder.begin(None)
+    with pytest.raises(TypeError, match=r"^data must be str, bytes, or iterable$"):
+        FragmentEncoder(items(), may_wait=False)

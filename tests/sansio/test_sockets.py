@@ -5,10 +5,11 @@ Unix sockets, as all rooms bind them.
 from __future__ import annotations
 
 import errno
+import socket
 
 import pytest
 
-from socketeer._sockets import bind_unix
+from socketeer._sockets import bind_unix, check_alone, write_at_once
 
 pytestmark = pytest.mark.ours
 
@@ -45,3 +46,24 @@ def test_a_name_that_cannot_be_encoded():
     """
     with pytest.raises(UnicodeEncodeError):
         bind_unix("\0\ud800")
+
+
+def test_small_pieces_are_written_at_once():
+    """
+    On TCP; a Unix socket knows no delay, and a socket that is gone does not matter.
+    """
+    with socket.socket() as sock:
+        write_at_once(sock)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    write_at_once(sock)
+    with socket.socket(socket.AF_UNIX) as sock:
+        write_at_once(sock)
+
+
+def test_an_argument_that_has_no_place_beside_another():
+    """
+    Is named, unless it was not given.
+    """
+    check_alone("sock", host=None, port=None)
+    with pytest.raises(ValueError, match=r"^port is incompatible with sock$"):
+        check_alone("sock", host=None, port=0)

@@ -4,11 +4,10 @@ What a connection tells about itself.
 
 from __future__ import annotations
 
-import logging
-import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _attributes
+from .._connection import connection_logger
 from ..http11 import unpack_handshake
 from ..protocol import Protocol, State
 from ._cellar import Connected
@@ -53,21 +52,12 @@ class Attributes(Connected, _attributes.Attributes):
         reference, in an attribute ``websocket``.
         """
         if self._logger is None:
-            self._logger = self._make_logger()
+            self._logger = connection_logger(self._protocol.logger, self)
         return self._logger
 
     @logger.setter
     def logger(self, logger: LoggerLike) -> None:
         self._logger = logger
-
-    def _make_logger(self) -> LoggerLike:
-        """
-        Return the logger of the side, as the connection's.
-        """
-        return logging.LoggerAdapter(
-            cast("logging.Logger", self._protocol.logger),
-            {"websocket": weakref.proxy(self)},
-        )
 
     def _log(self, level: int, *args: Any, exc_info: Any = None) -> None:
         """
@@ -75,7 +65,8 @@ class Attributes(Connected, _attributes.Attributes):
         """
         logger = self._logger or self._protocol.logger
         if logger.isEnabledFor(level):
-            (self._logger or self._make_logger()).log(level, *args, exc_info=exc_info)
+            logger = self._logger or connection_logger(logger, self)
+            logger.log(level, *args, exc_info=exc_info)
 
     @property
     def protocol(self) -> Protocol:

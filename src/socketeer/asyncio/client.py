@@ -7,22 +7,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _compatibility as compatibility
 from .._connecting import (
+    ClientHandshake,
     Connecter,
-    make_request,
-    prepare_protocol,
-    repeatable,
+    Redirects,
     unix_uri,
 )
 from .._options import CONNECT, documented
-from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
-from ..client import ClientProtocol, backoff, process_exception
-from ..exceptions import SecurityError
-from ..http11 import USER_AGENT, Response
+from ..client import backoff, process_exception
+from ..http11 import USER_AGENT
 from ..protocol import OPEN
 from ..uri import parse_uri
 from .connection import Connection
@@ -64,15 +61,13 @@ class ClientConnection(Connection):
         Raises:
             InvalidHandshake: The server refused, or its response is invalid.
         """
-        protocol = cast("ClientProtocol", self.protocol)
-        request = make_request(protocol, additional_headers, user_agent_header)
-        self.request = request
-        protocol.send_request(request)
+        protocol = self.protocol
         link = self._link
-        link.write_raw(b"".join(protocol.data_to_send()))
-        await link.opening.answered
-        if protocol.state is not OPEN:
-            raise cast("Exception", protocol.handshake_exc)
+        opening: ClientOpening = link.opening
+        handshake = opening.handshake
+        link.write_raw(handshake.begin(additional_headers, user_agent_header))
+        await opening.answered
+        handshake.check()
         self._opened(protocol)
         link.feed(protocol.unread_data())
 
@@ -81,14 +76,16 @@ class ClientOpening:
     """
     Reads the response of the opening handshake.
 
+    Args:
+        handshake: The handshake without I/O.
+
     Attributes:
         answered: A future: done when there is a response, or will be none.
         failed: A future of somebody who waits for TLS; gets the exception.
     """
 
-    def __init__(self, connection: ClientConnection, protocol: ClientProtocol) -> None:
-        self.connection = connection
-        self.protocol = protocol
+    def __init__(self, handshake: ClientHandshake) -> None:
+        self.handshake = handshake
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.failed: asyncio.Future[None] | None = None
 
@@ -96,15 +93,14 @@ class ClientOpening:
         """
         Take in a piece of the response.
         """
-        self.protocol.receive_data(data)
-        self._look()
+        if self.handshake.receive(data):
+            self._finish()
 
     def eof_received(self) -> None:
         """
         Take in the end of the server's bytes.
         """
-        self.protocol.receive_eof()
-        self._look()
+        self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """
@@ -114,24 +110,13 @@ class ClientOpening:
             self.failed.set_exception(
                 exc or ConnectionResetError("connection closed during TLS handshake")
             )
-        self.protocol.receive_eof()
-        self._look()
+        self.handshake.receive(b"")
         self._finish()
 
     def timed_out(self) -> None:
         """
         Take in nothing: who connects has a deadline.
         """
-
-    def _look(self) -> None:
-        """
-        Look whether the response is complete.
-        """
-        for event in self.protocol.events_received():
-            if isinstance(event, Response):
-                self.connection.response = event
-        if self.protocol.state == OPEN or self.protocol.handshake_exc is not None:
-            self._finish()
 
     def _finish(self) -> None:
         """
@@ -243,34 +228,31 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         older = compatibility.take_older_arguments(kwargs)
         if older.close_timeout is not None:
             close_timeout = older.close_timeout
-        self.uri = uri
-        self.additional_headers = repeatable(older.extra_headers or additional_headers)
-        self.user_agent_header = user_agent_header
-        self.proxy: str | Literal[True] | None = proxy
-        self.process_exception = process_exception
-        self.reconnect_delays = reconnect_delays
-        self.open_timeout = open_timeout
-        self.close_timeout = close_timeout
-        self.connection_kwargs = kwargs
-        self._create_connection = (
-            older.create_connection or create_connection or ClientConnection
-        )
-        self._protocol_arguments = prepare_protocol(
+        super().__init__(
+            uri,
+            create_connection=(
+                older.create_connection or create_connection or ClientConnection
+            ),
             origin=origin,
             extensions=extensions,
             subprotocols=subprotocols,
             compression=compression,
+            additional_headers=older.extra_headers or additional_headers,
+            user_agent_header=user_agent_header,
+            process_exception=process_exception,
+            open_timeout=open_timeout,
+            reconnect_delays=reconnect_delays,
             max_size=max_size,
             logger=logger,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
+            write_limit=write_limit,
         )
-        self.logger: LoggerLike = self._protocol_arguments["logger"]
-        self._connection_arguments: dict[str, Any] = {
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "close_timeout": close_timeout,
-            "max_queue": max_queue,
-            "write_limit": write_limit,
-        }
+        self.proxy: str | Literal[True] | None = proxy
+        self.close_timeout = close_timeout
+        self.connection_kwargs = kwargs
 
     # Ways to connect.
 
@@ -300,9 +282,7 @@ class connect(Connecter):  # noqa: N801 - the field's interface
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
         now = asyncio.get_running_loop().time
-        reconnection = Reconnection(
-            self.process_exception, self.reconnect_delays, self.logger
-        )
+        reconnection = self._reconnection()
         while True:
             try:
                 connection = await self.__aenter__()
@@ -324,22 +304,16 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         Returns:
             The connection, which is OPEN.
         """
+        redirects = Redirects(self, MAX_REDIRECTS)
         try:
             async with asyncio.timeout(self.open_timeout):
-                return await self._connect()
+                while True:
+                    try:
+                        return await self._connect_once()
+                    except Exception as exc:
+                        redirects.follow(exc)
         except TimeoutError as exc:
             raise TimeoutError("timed out during opening handshake") from exc
-
-    async def _connect(self) -> ClientConnection:
-        """
-        Connect without a deadline, and follow redirects.
-        """
-        for _ in range(MAX_REDIRECTS + 1):
-            try:
-                return await self._connect_once()
-            except Exception as exc:
-                self._follow(exc)
-        raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
 
     def _pinned(self) -> Pinned | None:
         arguments = self.connection_kwargs
@@ -365,11 +339,11 @@ class connect(Connecter):  # noqa: N801 - the field's interface
             self.close_timeout,
             self.connection_kwargs,
         )
-        protocol = ClientProtocol(uri, **self._protocol_arguments)
-        connection = self._create_connection(protocol, **self._connection_arguments)
+        connection: ClientConnection
+        connection, protocol = self._make(uri)
         link = connection._link
         protocol.hand_over(link)
-        link.opening = ClientOpening(connection, protocol)
+        link.opening = ClientOpening(ClientHandshake(connection, protocol))
         try:
             await way.go(connection)
             await connection.handshake(self.additional_headers, self.user_agent_header)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from .. import _compatibility
 from .._connection import (
+    check_close_code,
     configure_session,
     equip_session,
     message_limits,
     watermarks,
 )
-from .._messages import check_overflow, control_payload, fragment_decoder, prepare
-from ..exceptions import ConnectionClosedOK, ProtocolError
-from ..frames import CloseCode
+from .._messages import FragmentDecoder, check_overflow, control_payload, prepare
+from ..exceptions import ConnectionClosedOK
 from ..protocol import CLIENT, OPEN, Protocol
 from ._cellar import (
     Connected,
@@ -137,9 +137,6 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         super().__init_subclass__(**kwargs)
         cls._receives_by_itself = cls.recv is Connected.recv
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__qualname__} {self.state.name} at {id(self):#x}>"
-
     # Life.
 
     def _opened(self, protocol: Protocol) -> None:
@@ -222,25 +219,17 @@ class Connection(Attributes, _compatibility.OlderAttributes):
                 :meth:`recv_streaming` is running.
         """
         link = self._link
-        decoder = None
-        going_on = False
-        while True:
-            fragment = await receive_fragment(link, going_on)
-            if not going_on:
-                decoder = fragment_decoder(decode, fragment.opcode)
-            going_on = True
-            if decoder is None:
-                yield fragment.payload
-            else:
-                try:
-                    yield decoder.decode(fragment.payload, fragment.fin)
-                except UnicodeDecodeError as exc:
-                    link.fail_with(exc, 1007, "invalid UTF-8")
-                    link.settle()
-                    await self.wait_closed()
-                    raise link.closed_error() from exc
-            if fragment.fin:
-                return
+        decoder = FragmentDecoder(decode)
+        while not decoder.is_over:
+            fragment = await receive_fragment(link, decoder.has_begun)
+            try:
+                data = decoder.take(fragment)
+            except UnicodeDecodeError as exc:
+                link.fail_with(exc, 1007, "invalid UTF-8")
+                link.settle()
+                await self.wait_closed()
+                raise link.closed_error() from exc
+            yield data
 
     # Closing.
 
@@ -275,9 +264,7 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         """
         link = self._link
         if link.opening is None and link.state == OPEN:
-            if code == CloseCode.NO_STATUS_RCVD:
-                # The core's word for a close frame without a code.
-                raise ProtocolError("invalid status code")
+            check_close_code(code)
             link.begin_close(code, reason)
         await self.wait_closed()
 

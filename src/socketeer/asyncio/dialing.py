@@ -5,26 +5,27 @@ From an address to a wire: what ``connect()`` does before the opening handshake.
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import os
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .. import _addresses
+from .._sockets import write_at_once
 from ._cellar import ForeignProtocol, SocketTransport, TLSTransport
 from .listener import watches_sockets
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from .._tls import TLSOptions
     from ._cellar import Wire
     from .connection import Connection
 
-__all__ = ["TLS", "attach", "check_names", "open_socket"]
+__all__ = ["KNOWN_ARGUMENTS", "attach", "loop_arguments", "open_socket"]
 
-_KNOWN_ARGUMENTS = {
+# Where to connect to: what open_socket() knows.
+KNOWN_ARGUMENTS = {
     "all_errors",
     "family",
     "flags",
@@ -39,31 +40,15 @@ _KNOWN_ARGUMENTS = {
 }
 
 
-class TLS(NamedTuple):
+def loop_arguments(tls: TLSOptions) -> dict[str, Any]:
     """
-    How to speak TLS.
-
-    Attributes:
-        context: The TLS context.
-        server_hostname: Name that the server's certificate must bear.
-        handshake_timeout: Seconds for the TLS handshake.
-        shutdown_timeout: Seconds for the end of TLS.
+    Say to methods of the event loop how to speak TLS.
     """
-
-    context: ssl.SSLContext
-    server_hostname: str | None
-    handshake_timeout: float | None
-    shutdown_timeout: float | None
-
-    def loop_arguments(self) -> dict[str, Any]:
-        """
-        Say the same to methods of the event loop.
-        """
-        return {
-            "server_hostname": self.server_hostname,
-            "ssl_handshake_timeout": self.handshake_timeout,
-            "ssl_shutdown_timeout": self.shutdown_timeout,
-        }
+    return {
+        "server_hostname": tls.server_hostname,
+        "ssl_handshake_timeout": tls.handshake_timeout,
+        "ssl_shutdown_timeout": tls.shutdown_timeout,
+    }
 
 
 # From a socket to a wire.
@@ -72,7 +57,7 @@ class TLS(NamedTuple):
 async def attach(
     connection: Connection,
     sock: socket.socket,
-    tls: TLS | None,
+    tls: TLSOptions | None,
     peername: Any = None,
 ) -> None:
     """
@@ -105,16 +90,14 @@ async def attach(
 
 
 async def _attach(
-    connection: Connection, sock: socket.socket, tls: TLS | None, peername: Any
+    connection: Connection, sock: socket.socket, tls: TLSOptions | None, peername: Any
 ) -> None:
     """
     Make a wire of a socket; with TLS, wait for the TLS handshake.
     """
     link = connection._link
     high, low = connection._write_limit
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        # Frames are written when they are to be sent: no waiting for more.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+    write_at_once(sock)
     if tls is None:
         link.wire = SocketTransport(link.turn, sock, link, high, low, peername)
         link.wire.start()
@@ -145,7 +128,7 @@ async def _attach(
 
 
 async def _attach_by_loop(
-    connection: Connection, sock: socket.socket, tls: TLS | None
+    connection: Connection, sock: socket.socket, tls: TLSOptions | None
 ) -> None:
     """
     Make a wire of a socket by the loop's own means.
@@ -153,7 +136,7 @@ async def _attach_by_loop(
     loop = asyncio.get_running_loop()
     arguments: dict[str, Any] = {"sock": sock}
     if tls is not None:
-        arguments.update(ssl=tls.context, **tls.loop_arguments())
+        arguments.update(ssl=tls.context, **loop_arguments(tls))
     link = connection._link
 
     def connected(wire: Wire) -> None:
@@ -169,15 +152,6 @@ async def _attach_by_loop(
 
 
 # From an address to a socket.
-
-
-def check_names(arguments: dict[str, Any]) -> None:
-    """
-    Raise TypeError if there is an argument that nobody knows.
-    """
-    for name in arguments:
-        if name not in _KNOWN_ARGUMENTS:
-            raise TypeError(f"connect() got an unexpected keyword argument {name!r}")
 
 
 async def open_socket(address: dict[str, Any]) -> socket.socket:
@@ -249,7 +223,7 @@ async def _connect_tcp(
         return sock
     if all_errors:
         raise ExceptionGroup("create_connection failed", failures)
-    raise _sum_up(failures)
+    raise _addresses.sum_up(failures)
 
 
 async def _first_of(
@@ -300,20 +274,6 @@ async def _undo(attempts: set[asyncio.Future[socket.socket]]) -> None:
     for result in await asyncio.gather(*attempts, return_exceptions=True):
         if isinstance(result, socket.socket):
             result.close()
-
-
-def _sum_up(failures: list[OSError]) -> OSError:
-    """
-    Make one exception of what happened with all addresses.
-    """
-    if not failures:
-        return OSError(errno.EADDRNOTAVAIL, "no address matches local_addr")
-    first = failures[0]
-    if len({str(exc) for exc in failures}) == 1:
-        return first
-    return OSError(
-        first.errno, "Multiple exceptions: " + ", ".join(str(exc) for exc in failures)
-    )
 
 
 async def _connect(

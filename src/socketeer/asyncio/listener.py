@@ -17,7 +17,7 @@ from asyncio.trsock import TransportSocket
 from typing import TYPE_CHECKING, Any
 
 from .. import _sockets
-from .._sockets import Shortage
+from .._sockets import Shortage, bind_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -87,88 +87,10 @@ async def bind_tcp(
     )
     # Each address once, in the order in which they were found.
     addresses = dict.fromkeys(info for infos in found for info in infos)
-    bound: list[socket.socket] = []
-    try:
-        for info in addresses:
-            sock = _bind(info, bool(reuse_address), bool(reuse_port), bound)
-            if sock is not None:
-                bound.append(sock)
-        if not bound:
-            raise OSError(
-                errno.EADDRNOTAVAIL, f"could not bind on any address of {host!r}"
-            )
-    except BaseException:
-        for sock in bound:
-            sock.close()
-        raise
+    bound = bind_addresses(addresses, bool(reuse_address), bool(reuse_port))
+    if not bound:
+        raise OSError(errno.EADDRNOTAVAIL, f"could not bind on any address of {host!r}")
     return bound
-
-
-def _bind(
-    info: tuple[int, int, int, str, tuple[object, ...]],
-    reuse_address: bool,
-    reuse_port: bool,
-    bound: list[socket.socket],
-) -> socket.socket | None:
-    """
-    Return a socket bound to one address; nothing if the system has no such ones.
-    """
-    family, kind, proto, _, address = info
-    try:
-        sock = socket.socket(family, kind, proto)
-    except OSError:
-        # The name has IPv6 addresses and the system has no IPv6, say.
-        return None
-    try:
-        if reuse_address:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
-        if reuse_port:
-            _reuse_port(sock)
-        if family == socket.AF_INET6:
-            # IPv4 has a socket of its own.
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
-        sock.bind(address)
-    except OSError as exc:
-        sock.close()
-        if exc.errno == errno.EADDRNOTAVAIL and bound:
-            # As with localhost for ::1, where IPv6 is switched off.
-            return None
-        raise OSError(
-            exc.errno,
-            f"error while attempting to bind on address {address!r}: "
-            f"{(exc.strerror or str(exc)).lower()}{_advice(family)}",
-        ) from None
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _advice(family: int) -> str:
-    """
-    Return what to do about an address that cannot be bound.
-    """
-    if family == socket.AF_INET6:
-        return "; if this system has no IPv6, pass family=socket.AF_INET"
-    return ""
-
-
-def _reuse_port(sock: socket.socket) -> None:
-    """
-    Let several sockets listen on one port.
-
-    Raises:
-        ValueError: The system cannot do that.
-    """
-    if not hasattr(socket, "SO_REUSEPORT"):
-        raise ValueError("reuse_port not supported by socket module")
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
-    except OSError:
-        raise ValueError(
-            "reuse_port not supported by socket module, "
-            "SO_REUSEPORT defined but not implemented"
-        ) from None
 
 
 class Listener:

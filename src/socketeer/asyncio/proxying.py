@@ -13,14 +13,22 @@ import dataclasses
 import socket
 from typing import TYPE_CHECKING, Any
 
-from .._tls import choose_context
+from .._connecting import check_names
+from .._tls import take_tls
 from ..exceptions import ProxyError
-from ..proxy import ConnectRequest, Proxy, get_proxy, parse_proxy, socks_arguments
-from .dialing import TLS, attach, check_names, open_socket
+from ..proxy import (
+    ConnectRequest,
+    Proxy,
+    blaming_socks,
+    find_proxy,
+    socks_arguments,
+)
+from .dialing import KNOWN_ARGUMENTS, attach, loop_arguments, open_socket
 
 if TYPE_CHECKING:
     from typing import Literal
 
+    from .._tls import TLSOptions
     from ..uri import WebSocketURI
     from .connection import Connection
 
@@ -56,9 +64,9 @@ class Way:
 
     target: WebSocketURI
     address: dict[str, Any]
-    tls: TLS | None
+    tls: TLSOptions | None
     proxy: Proxy | None = None
-    proxy_tls: TLS | None = None
+    proxy_tls: TLSOptions | None = None
     user_agent_header: str | None = None
     timeout: float | None = None
 
@@ -102,19 +110,13 @@ class Way:
         arguments = socks_arguments(proxy)
         from python_socks.async_.asyncio import Proxy as SocksProxy  # noqa: PLC0415
 
-        try:
-            sock = await SocksProxy(**arguments).connect(
+        with blaming_socks():
+            return await SocksProxy(**arguments).connect(
                 self.target.host,
                 self.target.port,
                 timeout=self.timeout,
                 local_addr=self.address.get("local_addr"),
             )
-        except OSError:
-            # The proxy cannot be reached, or is too slow.
-            raise
-        except Exception as exc:
-            raise ProxyError("failed to connect to SOCKS proxy") from exc
-        return sock
 
     async def _through_http(self, request: ConnectRequest) -> socket.socket:
         """
@@ -132,7 +134,7 @@ class Way:
         return sock
 
     async def _through_https(
-        self, request: ConnectRequest, tls: TLS
+        self, request: ConnectRequest, tls: TLSOptions
     ) -> tuple[socket.socket, Any]:
         """
         Return a socket that leads to the server through an HTTP proxy with TLS, and
@@ -145,7 +147,7 @@ class Way:
                 lambda: Tunnel(request),
                 sock=sock,
                 ssl=tls.context,
-                **tls.loop_arguments(),
+                **loop_arguments(tls),
             )
         except BaseException:
             sock.close()
@@ -311,55 +313,22 @@ def find_way(
     """
     address = dict(arguments)
     timeouts = open_timeout, close_timeout
-    tls = _take_tls(address, "", uri.secure, uri.host, timeouts)
+    tls = take_tls(address, "", uri.secure, uri.host, timeouts)
     of_proxy = {name: address.pop(name) for name in _OF_PROXY if name in address}
     if address.pop("unix", False) or address.get("sock") is not None:
-        check_names(address)
+        check_names(address, KNOWN_ARGUMENTS)
         return Way(uri, address, tls)
     address.setdefault("host", uri.host)
     address.setdefault("port", uri.port)
-    check_names(address)
-    if proxy is True:
-        proxy = get_proxy(uri)
-    if proxy is None:
+    check_names(address, KNOWN_ARGUMENTS)
+    parts = find_proxy(uri, proxy)
+    if parts is None:
         return Way(uri, address, tls)
-    parts = parse_proxy(proxy)
     proxy_tls = None
     if not parts.is_socks:
-        proxy_tls = _take_tls(
+        proxy_tls = take_tls(
             of_proxy, "proxy_", parts.scheme == "https", parts.host, timeouts
         )
     target = dataclasses.replace(uri, host=address["host"], port=address["port"])
     address.update(host=parts.host, port=parts.port)
     return Way(target, address, tls, parts, proxy_tls, user_agent_header, open_timeout)
-
-
-def _take_tls(
-    arguments: dict[str, Any],
-    prefix: str,
-    is_secure: bool,
-    host: str,
-    timeouts: tuple[float | None, float | None],
-) -> TLS | None:
-    """
-    Take what is about TLS out of arguments.
-    """
-
-    def take(name: str, default: Any = None) -> Any:
-        return arguments.pop(f"{prefix}{name}", default)
-
-    scheme = "an https:// proxy" if prefix else "a wss:// URI"
-    if is_secure and arguments.get(f"{prefix}ssl", True) is None:
-        raise ValueError(f"{prefix}ssl=None is incompatible with {scheme}")
-    context = choose_context(is_secure, take("ssl"), for_proxy=bool(prefix))
-    if context is not None:
-        return TLS(
-            context,
-            take("server_hostname", host),
-            take("ssl_handshake_timeout", timeouts[0]),
-            take("ssl_shutdown_timeout", timeouts[1]),
-        )
-    for name in ("server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout"):
-        if take(name) is not None:
-            raise ValueError(f"{prefix}{name} is only meaningful with ssl")
-    return None

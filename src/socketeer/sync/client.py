@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._compatibility import take_older_arguments
 from .._connecting import (
+    ClientHandshake,
     Connecter,
-    make_request,
-    prepare_protocol,
-    repeatable,
+    Redirects,
     unix_uri,
 )
 from .._options import CONNECT, documented, with_parameters_of
-from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
-from ..client import ClientProtocol, backoff, process_exception
-from ..exceptions import SecurityError
-from ..http11 import USER_AGENT, Response
+from .._sockets import check_alone
+from ..client import backoff, process_exception
+from ..http11 import USER_AGENT
 from ..protocol import OPEN
 from ..uri import parse_uri
 from .connection import Connection
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .._redirection import Pinned
+    from ..client import ClientProtocol
     from ..datastructures import HeadersLike
     from ..extensions import ClientExtensionFactory
     from ..typing import LoggerLike, Origin, PathLike, Subprotocol
@@ -67,24 +66,16 @@ class ClientConnection(Connection):
         Raises:
             InvalidHandshake: The server refused, or its response is invalid.
         """
-        protocol = cast("ClientProtocol", self._protocol)
-        request = make_request(protocol, additional_headers, user_agent_header)
-        self.request = request
-        protocol.send_request(request)
-        stream.send(b"".join(protocol.data_to_send()))
-        while protocol.state is not OPEN and protocol.handshake_exc is None:
+        handshake = ClientHandshake(self, cast("ClientProtocol", self._protocol))
+        stream.send(handshake.begin(additional_headers, user_agent_header))
+        is_over = False
+        while not is_over:
             try:
                 data = stream.receive()
             except ConnectionError:
                 data = b""
-            if data:
-                protocol.receive_data(data)
-            else:
-                protocol.receive_eof()
-            for event in protocol.events_received():
-                self.response = cast("Response", event)
-        if protocol.state is not OPEN:
-            raise cast("Exception", protocol.handshake_exc)
+            is_over = handshake.receive(data)
+        handshake.check()
         self._opened()
 
 
@@ -182,40 +173,37 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
         **kwargs: Any,
     ) -> None:
         older = take_older_arguments(kwargs, with_timeout=False)
-        self.uri = uri
-        self.additional_headers = repeatable(older.extra_headers or additional_headers)
-        self.user_agent_header = user_agent_header
-        self.process_exception = process_exception
-        self.reconnect_delays = reconnect_delays
-        self.open_timeout = open_timeout
-        self._way = Way(
-            sock,
-            kwargs.pop("ssl_context", ssl),
-            server_hostname,
-            proxy,
-            proxy_ssl,
-            proxy_server_hostname,
-            user_agent_header,
-            kwargs,
-        )
-        self._create_connection = (
-            older.create_connection or create_connection or ClientConnection
-        )
-        self._protocol_arguments = prepare_protocol(
+        super().__init__(
+            uri,
+            create_connection=(
+                older.create_connection or create_connection or ClientConnection
+            ),
             origin=origin,
             extensions=extensions,
             subprotocols=subprotocols,
             compression=compression,
+            additional_headers=older.extra_headers or additional_headers,
+            user_agent_header=user_agent_header,
+            process_exception=process_exception,
+            open_timeout=open_timeout,
+            reconnect_delays=reconnect_delays,
             max_size=max_size,
             logger=logger,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
         )
-        self.logger: LoggerLike = self._protocol_arguments["logger"]
-        self._connection_arguments: dict[str, Any] = {
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "close_timeout": close_timeout,
-            "max_queue": max_queue,
-        }
+        self._way = Way(
+            sock=sock,
+            ssl=kwargs.pop("ssl_context", ssl),
+            server_hostname=server_hostname,
+            proxy=proxy,
+            proxy_ssl=proxy_ssl,
+            proxy_server_hostname=proxy_server_hostname,
+            user_agent_header=user_agent_header,
+            arguments=kwargs,
+        )
 
     # Ways to connect.
 
@@ -236,9 +224,7 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
         connection.__exit__(exc_type, exc_value, traceback)
 
     def __iter__(self) -> Iterator[ClientConnection]:
-        reconnection = Reconnection(
-            self.process_exception, self.reconnect_delays, self.logger
-        )
+        reconnection = self._reconnection()
         while True:
             try:
                 connection = self.connect()
@@ -270,14 +256,14 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
         """
         timeout = self.open_timeout
         deadline = None if timeout is None else time.monotonic() + timeout
-        for _ in range(MAX_REDIRECTS + 1):
+        redirects = Redirects(self, MAX_REDIRECTS)
+        while True:
             try:
                 return self._connect_once(deadline)
             except TimeoutError as exc:
                 raise TimeoutError("timed out during opening handshake") from exc
             except Exception as exc:
-                self._follow(exc)
-        raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
+                redirects.follow(exc)
 
     def _pinned(self) -> Pinned | None:
         pinned: Pinned | None = None
@@ -296,10 +282,8 @@ class reconnect(Connecter):  # noqa: N801 - the field's interface
         uri = parse_uri(self.uri)
         stream = dial(self._way, uri, deadline)
         try:
-            protocol = ClientProtocol(uri, **self._protocol_arguments)
-            connection = self._create_connection(
-                stream.sock, protocol, **self._connection_arguments
-            )
+            connection: ClientConnection
+            connection, _ = self._make(uri, stream.sock)
             connection._link.tls = stream.tls
             connection._handshake(
                 stream, self.additional_headers, self.user_agent_header
@@ -386,6 +370,6 @@ def unix_reconnect(
         if path is None:
             raise ValueError("missing path argument")
         kwargs["path"] = path
-    elif path is not None:
-        raise ValueError("path is incompatible with sock")
+    else:
+        check_alone("sock", path=path)
     return reconnect(uri, **kwargs)

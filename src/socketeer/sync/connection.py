@@ -6,22 +6,20 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 from .. import _compatibility
 from .._attributes import Attributes
-from .._connection import configure_session, equip_session
-from .._messages import control_payload, fragment_decoder
-from ..exceptions import ConnectionClosedOK, ProtocolError
-from ..frames import CloseCode
-from ..protocol import CONNECTING, Protocol
-from ..utils import encode_text, encoder
+from .._connection import check_close_code, configure_session, equip_session
+from .._messages import FragmentDecoder, control_payload
+from ..exceptions import ConnectionClosedOK
+from ..protocol import CONNECTING, OPEN, Protocol
+from ..utils import FragmentEncoder
 from .link import Link
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from .._links import Fragment
@@ -87,9 +85,6 @@ class Connection(Attributes, _compatibility.OlderAttributes):
             max_queue=max_queue,
         )
         protocol.hand_over(link)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__qualname__} {self.state.name} at {id(self):#x}>"
 
     @property
     def local_address(self) -> Any:
@@ -200,35 +195,20 @@ class Connection(Attributes, _compatibility.OlderAttributes):
                 :meth:`recv_streaming`.
         """
         link = self._link
-        decoder = None
-        going_on = False
-        while True:
-            fragment = cast(
-                "Fragment",
-                link.receive(
-                    "recv_streaming",
-                    functools.partial(_take_fragment, link),
-                    None,
-                    going_on,
-                ),
+        decoder = FragmentDecoder(decode)
+        while not decoder.is_over:
+            fragment = link.receive(
+                "recv_streaming", link.take_piece, None, decoder.has_begun
             )
-            if not going_on:
-                decoder = fragment_decoder(decode, fragment.opcode)
-            going_on = True
-            if decoder is None:
-                yield fragment.payload
-            else:
-                try:
-                    text = decoder.decode(fragment.payload, fragment.fin)
-                except UnicodeDecodeError as exc:
-                    with link.lock:
-                        link.fail_with(exc, 1007, "invalid UTF-8")
-                        link.settle()
-                    link.wait_lost(None)
-                    raise link.closed_error() from exc
-                yield text
-            if fragment.fin:
-                return
+            try:
+                data = decoder.take(cast("Fragment", fragment))
+            except UnicodeDecodeError as exc:
+                with link.lock:
+                    link.fail_with(exc, 1007, "invalid UTF-8")
+                    link.settle()
+                link.wait_lost(None)
+                raise link.closed_error() from exc
+            yield data
 
     # Sending.
 
@@ -280,25 +260,18 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         """
         Send the items of an iterable as the fragments of one message.
         """
-        if isinstance(message, Mapping):
-            raise TypeError("data is a dict-like object")
-        if not isinstance(message, Iterable):
-            raise TypeError("data must be str, bytes, or iterable")
+        fragments = FragmentEncoder(message, text, may_wait=False)
         items = iter(message)
         try:
             first = next(items)
         except StopIteration:
             return
-        encode = encoder(first, "iterable must contain bytes or str")
-        opcode = 1 if (encode is encode_text if text is None else text) else 2
+        opcode = fragments.begin(first)
         link = self._link
         with link.fragments():
-            link.send_one(opcode, encode(first), False, compress)
+            link.send_one(opcode, fragments.encode(first), False, compress)
             for item in items:
-                problem = "iterable must contain uniform types"
-                if encoder(item, problem) is not encode:
-                    raise TypeError(problem)
-                link.send_one(0, encode(item), False, compress)
+                link.send_one(0, fragments.encode(item), False, compress)
             link.send_one(0, b"", True, compress)
 
     # Closing.
@@ -336,10 +309,9 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         if link.state == CONNECTING:
             link.abort(None)
             return
-        if code == CloseCode.NO_STATUS_RCVD and link.state == 1:
-            # The core's word for a close frame without a code.
-            raise ProtocolError("invalid status code")
-        link.begin_close(code, reason)
+        if link.state == OPEN:
+            check_close_code(code)
+            link.begin_close(code, reason)
         link.wait_lost(None)
 
     def wait_closed(self, timeout: float | None = None) -> bool:
@@ -399,16 +371,6 @@ class Connection(Attributes, _compatibility.OlderAttributes):
         payload = control_payload(data)
         link = self._link
         link.send_control(lambda: link.send_pong(payload))
-
-
-def _take_fragment(link: Link) -> Fragment | None:
-    """
-    Take a fragment.
-    """
-    fragment = link.take_fragment()
-    if fragment is not None:
-        link.streaming = not fragment.fin
-    return fragment
 
 
 def _name(get: Any) -> Any:

@@ -14,46 +14,37 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .. import _addresses
-from .._tls import choose_context
-from ..exceptions import ProxyError
-from ..proxy import ConnectRequest, Proxy, get_proxy, parse_proxy, socks_arguments
+from .._tls import TLS, BaseWay
+from ..proxy import (
+    ConnectRequest,
+    Proxy,
+    blaming_socks,
+    find_proxy,
+    socks_arguments,
+)
 from .running import prepare_socket
-from .stream import TLS, Stream
+from .stream import Stream
 
 if TYPE_CHECKING:
-    import ssl as ssl_module
     from collections.abc import Iterable
-    from typing import Literal
 
     from ..uri import WebSocketURI
 
 __all__ = ["Way", "dial"]
 
 
-@dataclasses.dataclass
-class Way:
+@dataclasses.dataclass(kw_only=True)
+class Way(BaseWay):
     """
     How to get to a server.
 
     Attributes:
         sock: A connected socket, if there is one already.
-        ssl: TLS context for ``wss``; :obj:`None` for the default one.
-        server_hostname: Name that the server's certificate must bear.
-        proxy: URL of a proxy, :obj:`True` to look for one, :obj:`None` for none.
-        proxy_ssl: TLS context for an ``https`` proxy.
-        proxy_server_hostname: Name that the proxy's certificate must bear.
-        user_agent_header: What a proxy is told about us.
         arguments: Where to connect to: ``path`` of a Unix socket, or arguments of
             :func:`socket.create_connection`.
     """
 
     sock: socket.socket | None
-    ssl: ssl_module.SSLContext | None
-    server_hostname: str | None
-    proxy: str | Literal[True] | None
-    proxy_ssl: ssl_module.SSLContext | None
-    proxy_server_hostname: str | None
-    user_agent_header: str | None
     arguments: dict[str, Any]
 
 
@@ -78,7 +69,7 @@ def dial(way: Way, uri: WebSocketURI, deadline: float | None) -> Stream:
         TimeoutError: It took too long.
         ValueError: Arguments contradict each other.
     """
-    context = choose_context(uri.secure, way.ssl)
+    tls = way.tls(uri)
     arguments = dict(way.arguments)
     path = arguments.pop("path", None)
     if way.sock is not None:
@@ -91,9 +82,8 @@ def dial(way: Way, uri: WebSocketURI, deadline: float | None) -> Stream:
         stream = _dial_tcp(way, uri, target, arguments, deadline)
     try:
         prepare_socket(stream.sock)
-        if context is not None:
-            name = way.server_hostname or uri.host
-            stream.start_tls(TLS(context, False, name, stream.tls))
+        if tls is not None:
+            stream.start_tls(TLS(tls.context, tls.server_hostname, outer=stream.tls))
     except BaseException:
         stream.sock.close()
         raise
@@ -110,23 +100,21 @@ def _dial_tcp(
     """
     Connect to an address, maybe through a proxy.
     """
-    proxy = get_proxy(uri) if way.proxy is True else way.proxy
+    proxy = find_proxy(uri, way.proxy)
     if proxy is None:
         return Stream(
             _connect_tcp(target.host, target.port, deadline, **arguments), deadline
         )
-    parts = parse_proxy(proxy)
-    if parts.is_socks:
-        return Stream(_through_socks(parts, target, deadline), deadline)
-    context = choose_context(parts.scheme == "https", way.proxy_ssl, for_proxy=True)
-    sock = _connect_tcp(parts.host, parts.port, deadline, **arguments)
+    if proxy.is_socks:
+        return Stream(_through_socks(proxy, target, deadline), deadline)
+    tls = way.proxy_tls(proxy)
+    sock = _connect_tcp(proxy.host, proxy.port, deadline, **arguments)
     stream = Stream(sock, deadline)
     try:
         prepare_socket(sock)
-        if context is not None:
-            name = way.proxy_server_hostname or parts.host
-            stream.start_tls(TLS(context, False, name))
-        request = ConnectRequest(parts, target, way.user_agent_header)
+        if tls is not None:
+            stream.start_tls(TLS(tls.context, tls.server_hostname))
+        request = ConnectRequest(proxy, target, way.user_agent_header)
         stream.send(request.data_to_send)
         while not request.receive_data(stream.receive()):
             pass
@@ -145,15 +133,10 @@ def _through_socks(
     arguments = socks_arguments(proxy)
     from python_socks.sync import Proxy as SocksProxy  # noqa: PLC0415
 
-    try:
+    with blaming_socks():
         sock: socket.socket = SocksProxy(**arguments).connect(
             target.host, target.port, timeout=_left(deadline)
         )
-    except OSError:
-        # The proxy cannot be reached, or is too slow.
-        raise
-    except Exception as exc:
-        raise ProxyError("failed to connect to SOCKS proxy") from exc
     return sock
 
 

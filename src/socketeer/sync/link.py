@@ -14,7 +14,7 @@ import contextlib
 import selectors
 import ssl as ssl_module
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..exceptions import ConcurrencyError
 from ..protocol import CONNECTING, OPEN, Protocol
@@ -40,19 +40,15 @@ class Link(Writer):
         buffer_size: Bytes read at a time.
 
     Attributes:
-        streaming: Whether a message was received in part, by fragments.
         turns: How often a thread has received.
         turns_seen: What the watch knows of it.
         listed: Whether the watch knows that a thread has received.
-        deadline: What the watch has noted.
     """
 
     __slots__ = (
         "_buffer",
         "_buffer_size",
-        "deadline",
         "listed",
-        "streaming",
         "turns",
         "turns_seen",
     )
@@ -61,11 +57,9 @@ class Link(Writer):
         self, sock: socket.socket, protocol: Protocol, buffer_size: int
     ) -> None:
         Writer.__init__(self, sock, protocol)
-        self.streaming = False
         self.turns = 0
         self.turns_seen = -1
         self.listed = False
-        self.deadline: list[Any] | None = None
         self._buffer_size = buffer_size
         self._buffer: bytearray | None = None
 
@@ -80,7 +74,8 @@ class Link(Writer):
             self.start()
             if data:
                 # Nobody had the time to receive yet.
-                self._take_plain(bytearray(data), len(data), True)
+                self.parse(bytearray(data), len(data), True)
+                self.settle()
             self._leave()
             if self.next_deadline() < float("inf"):
                 self.ask_watch(False)
@@ -110,11 +105,8 @@ class Link(Writer):
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with self.lock:
-            if self.receiving or (self.streaming and not going_on):
-                raise ConcurrencyError(
-                    f"cannot call {method} while another thread "
-                    "is already running recv or recv_streaming"
-                )
+            if self.receiving or self.streaming:
+                self.check_receiver(method, "thread", going_on)
             self.receiving = True
             try:
                 while (item := self.take_next(take)) is None:
@@ -198,32 +190,17 @@ class Link(Writer):
             buffer = bytearray(plain or b"")
             size = len(buffer)
         if size:
-            self._take_plain(buffer, size, hold_close)
+            self.parse(buffer, size, hold_close)
+            self.settle()
             return
-        if self.failure is None and failure is not None:
-            self.failure = failure
+        if failure is not None:
+            self.note_failure(failure)
         if self.hold_close:
             # A close frame was kept for who received, and does so no more.
             self.unhalt()
         self.receive_eof()
         self._flush()
         self._lose()
-
-    def _take_plain(self, buffer: bytearray, size: int, hold_close: bool) -> None:
-        """
-        Have the session parse.
-
-        Args:
-            buffer: What was read.
-            size: How much of it.
-            hold_close: Whether somebody is about to receive, who may answer what
-                came before a close frame.
-        """
-        self.hold_close = hold_close
-        self.receive_data(buffer, size)
-        if self.hold_close and not (self.kept_size() and self.has_items()):
-            self.hold_close = False
-        self.settle()
 
     def release_close(self) -> None:
         """

@@ -11,10 +11,18 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from .._opening import Answering, closing_response, late_response
+from .._opening import (
+    Answering,
+    closing_response,
+    late_response,
+    patience,
+    take_request,
+    write_response,
+)
+from .._tls import TLS
 from ..http11 import Request, Response
 from ..protocol import OPEN
-from .stream import TLS, Stream
+from .stream import Stream
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -73,7 +81,7 @@ class ServerOpening:
             The connection, if it is OPEN. Otherwise the socket is closed.
         """
         if ssl is not None:
-            tls = TLS(ssl, True, None)
+            tls = TLS(ssl, None, server_side=True)
             try:
                 self._stream.start_tls(tls)
             except OSError as exc:
@@ -93,10 +101,7 @@ class ServerOpening:
                 # A hook has closed it.
                 self._count("broken")
                 return None
-            if response is not None:
-                connection.response = response
-                protocol.send_response(response)
-            answer = b"".join(protocol.data_to_send())
+            answer = write_response(connection, protocol, response)
             self._stream.send(answer)
         except OSError as exc:
             self._count("broken")
@@ -187,28 +192,21 @@ class ServerOpening:
         """
         Have time for an answer.
         """
-        self._stream.deadline = self._after(
-            10.0 if self._close_timeout is None else self._close_timeout
-        )
+        self._stream.deadline = self._after(patience(self._close_timeout))
 
     def _read_request(self, connection: ServerConnection) -> Request | None:
         """
         Read the request; return :obj:`None` if it is none.
         """
         protocol = connection.protocol
-        while True:
+        request = None
+        while request is None and protocol.handshake_exc is None:
             data = self._stream.receive()
-            if data:
-                protocol.receive_data(data)
-            elif self._server.is_closing():
+            if not data and self._server.is_closing():
                 return None
-            else:
-                protocol.receive_eof()
-            for event in protocol.events_received():
-                self._has_request = True
-                return cast("Request", event)
-            if protocol.handshake_exc is not None:
-                return None
+            request = take_request(protocol, data)
+        self._has_request = request is not None
+        return request
 
     def _finish(self, connection: ServerConnection) -> None:
         """

@@ -9,15 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._options import ROUTE, documented
-from ..http11 import Request, Response
-from ..routing import BaseRouter, prepare_route
+from ..routing import BaseRouter, after_function, prepare_route
 from .server import Server, ServerConnection, serve
 
 if TYPE_CHECKING:
     from werkzeug.routing import Map
 
     from ..typing import PathLike
-    from .opening import Hook
 
 __all__ = ["Router", "route", "unix_route"]
 
@@ -80,7 +78,7 @@ def route(
         ImportError: werkzeug is not installed.
     """
     handler, arguments = prepare_route(
-        create_router or Router, url_map, server_name, ssl, _after, kwargs
+        create_router or Router, url_map, server_name, ssl, after_function, kwargs
     )
     return serve(handler, *args, **arguments)
 
@@ -95,16 +93,3 @@ def unix_route(url_map: Map, path: PathLike | None = None, **kwargs: Any) -> Ser
         **kwargs: Arguments of :func:`route`, ``host`` and ``port`` excepted.
     """
     return route(url_map, unix=True, path=path, **kwargs)
-
-
-def _after(hook: Hook, then: Callable[..., Response | None]) -> Hook:
-    """
-    Return a hook that asks a user's hook before routing.
-    """
-
-    def process_request(
-        connection: ServerConnection, request: Request
-    ) -> Response | None:
-        return hook(connection, request) or then(connection, request)
-
-    return process_request

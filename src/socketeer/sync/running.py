@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import _sockets
 from .._servers import BaseServer, closing_code
-from .._sockets import Shortage
+from .._sockets import Shortage, check_alone, write_at_once
 from ..http11 import SERVER
 from ..utils import get_socket_name
 from .census import Census
@@ -446,10 +446,7 @@ def prepare_socket(sock: socket.socket) -> None:
     """
     # Without a flag for single calls, sockets never block; see stream.DONT_WAIT.
     sock.setblocking(hasattr(socket, "MSG_DONTWAIT"))
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        # Frames are written when they are to be sent: no waiting for more.
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+    write_at_once(sock)
 
 
 def bind_tcp(
@@ -464,10 +461,7 @@ def bind_tcp(
     """
     if sock is None:
         return socket.create_server((host or "", port or 0), **kwargs)
-    if host is not None:
-        raise ValueError("host is incompatible with sock")
-    if port is not None:
-        raise ValueError("port is incompatible with sock")
+    check_alone("sock", host=host, port=port)
     return sock
 
 
@@ -482,8 +476,7 @@ def bind_unix(
         ValueError: Arguments contradict each other.
     """
     if sock is not None:
-        if path is not None:
-            raise ValueError("path is incompatible with sock")
+        check_alone("sock", path=path)
         return sock
     if path is None:
         raise ValueError("missing path argument")

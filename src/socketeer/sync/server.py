@@ -7,19 +7,18 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import functools
-import inspect
 import ipaddress
 import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from .._authentication import plain_hook
 from .._compatibility import adapt_handler
 from .._messages import Failures, check_overflow, prepare
 from .._options import BROADCAST, SERVE, documented
 from .._servers import ServerSide, make_limits
 from .._serving import ConnectionFactory, Hooks, prepare_hooks, prepare_protocol
-from ..auth import BasicAuthentication, Credentials
 from ..http11 import SERVER, Request, Response
 from ..protocol import OPEN
 from ..server import ServerProtocol
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     import ssl as ssl_module
 
     from .._links import PreparedMessage
-    from ..auth import TokenSearch
+    from ..auth import Credentials, TokenSearch
     from ..extensions import ServerExtensionFactory
     from ..typing import DataLike, LoggerLike, Origin, PathLike, Subprotocol
 
@@ -295,22 +294,7 @@ def basic_auth(
         ValueError: Both or none of the arguments are given.
         TypeError: These are no credentials.
     """
-    authentication = BasicAuthentication(realm, credentials, check_credentials)
-
-    def process_request(
-        connection: ServerConnection, request: Request
-    ) -> Response | None:
-        claimed = authentication.claim(connection, request)
-        if isinstance(claimed, Response):
-            return claimed
-        valid = authentication.check(*claimed)
-        if inspect.iscoroutine(valid):
-            # It would count as true, whatever it says.
-            valid.close()
-            raise TypeError("check_credentials must not be a coroutine function")
-        return authentication.decide(connection, claimed[0], bool(valid))
-
-    return process_request
+    return plain_hook(realm, credentials, check_credentials)
 
 
 @documented(BROADCAST)
@@ -352,38 +336,33 @@ def broadcast(
     check_overflow(on_overflow)
     failures = Failures(raise_exceptions)
     receivers = [each for each in connections if each.state is OPEN]
+    send = functools.partial(_send, prepared, max_backlog, on_overflow)
     if max_backlog is None:
-        send = functools.partial(_send, prepared)
         with concurrent.futures.ThreadPoolExecutor(**kwargs) as executor:
             outcomes = list(executor.map(send, receivers))
     else:
-        offer = functools.partial(_offer, prepared, max_backlog, on_overflow)
-        outcomes = list(map(offer, receivers))
+        outcomes = list(map(send, receivers))
     for connection, exc in zip(receivers, outcomes, strict=True):
         if exc is not None:
             failures.add(connection.logger, exc)
     failures.check()
 
 
-def _send(prepared: PreparedMessage, connection: Connection) -> Exception | None:
-    """
-    Send a prepared message, and wait; return what went wrong.
-    """
-    try:
-        connection._link.send_prepared(prepared)
-    except Exception as exc:
-        return exc
-    return None
-
-
-def _offer(
-    prepared: PreparedMessage, limit: int, on_overflow: str, connection: Connection
+def _send(
+    prepared: PreparedMessage,
+    max_backlog: int | None,
+    on_overflow: str,
+    connection: Connection,
 ) -> Exception | None:
     """
-    Send a prepared message without waiting; return what went wrong.
+    Send a prepared message, and wait unless a backlog is allowed; return what went
+    wrong.
     """
     try:
-        connection._link.offer(prepared, limit, on_overflow)
+        if max_backlog is None:
+            connection._link.send_prepared(prepared)
+        else:
+            connection._link.offer(prepared, max_backlog, on_overflow)
     except Exception as exc:
         return exc
     return None

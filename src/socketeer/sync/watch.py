@@ -15,8 +15,6 @@ who stayed away. Connections on which a thread is waiting cost it nothing.
 from __future__ import annotations
 
 import contextlib
-import heapq
-import itertools
 import os
 import selectors
 import socket
@@ -26,6 +24,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .. import _sockets
+from .._timetable import NEVER, Timetable
 
 if TYPE_CHECKING:
     from .link import Link
@@ -35,8 +34,6 @@ __all__ = ["WATCH", "Watch"]
 # Seconds after which a connection is watched that nobody receives from: at least
 # so long, at most twice. Much less than what peers allow for a pong.
 _INTERVAL = 0.05
-
-_NEVER = float("inf")
 
 
 class Watch:
@@ -57,8 +54,7 @@ class Watch:
         self._links: set[Link] = set()
         # Whom somebody has received from lately.
         self._active: set[Link] = set()
-        self._deadlines: list[list[Any]] = []
-        self._number = itertools.count()
+        self._deadlines: Timetable[Link] = Timetable()
         self._buffer = bytearray(65_536)
 
     # For all threads.
@@ -130,7 +126,7 @@ class Watch:
             self._keep_deadlines(now)
             if not self._links and self._stop():
                 return
-            self._sleep(next_look if self._ticking else _NEVER)
+            self._sleep(next_look if self._ticking else NEVER)
 
     def _make_waker(self) -> bool:
         """
@@ -161,7 +157,6 @@ class Watch:
                 return False
             waker, self._waker = self._waker, None
             self._selector.close()
-            self._deadlines.clear()
             for sock in waker or ():
                 sock.close()
             return True
@@ -170,9 +165,8 @@ class Watch:
         """
         Wait for the next thing to do, and for sockets; serve these.
         """
-        if self._deadlines:
-            until = min(until, self._deadlines[0][0])
-        timeout = None if until == _NEVER else max(0.0, until - time.monotonic())
+        until = min(until, self._deadlines.next_at())
+        timeout = None if until == NEVER else max(0.0, until - time.monotonic())
         self._asleep = True
         if self._requests and not self._ticking:
             timeout = 0.0
@@ -258,9 +252,7 @@ class Watch:
         """
         self._links.discard(link)
         self._active.discard(link)
-        if link.deadline is not None:
-            link.deadline[2] = None
-            link.deadline = None
+        self._deadlines.drop(link)
         if link.watched:
             self._selector.unregister(link.sock)
             link.watched = 0
@@ -272,27 +264,15 @@ class Watch:
         """
         Note when something is due.
         """
-        at = _NEVER if link.lost else link.next_deadline()
-        entry = link.deadline
-        if at == _NEVER or (entry is not None and entry[0] <= at):
-            return
-        if entry is not None:
-            entry[2] = None
-        link.deadline = [at, next(self._number), link]
-        heapq.heappush(self._deadlines, link.deadline)
+        if not link.lost:
+            self._deadlines.add(link, link.next_deadline())
 
     def _keep_deadlines(self, now: float) -> None:
         """
         Do what is due.
         """
-        while self._deadlines and (
-            self._deadlines[0][0] <= now or self._deadlines[0][2] is None
-        ):
-            link = heapq.heappop(self._deadlines)[2]
-            if link is None:
-                continue
+        while (link := self._deadlines.take_due(now)) is not None:
             with link.lock:
-                link.deadline = None
                 try:
                     if not link.lost:
                         link.do_what_is_due(now)

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, cast
 
 from .._links import BaseLink, MaskingKeys
 from ..protocol import Protocol
-from .stream import DONT_WAIT, TLS, wait_for
+from .stream import DONT_WAIT, wait_for
 from .watch import WATCH
 
 if TYPE_CHECKING:
+    from .._tls import TLS
     from .link import Link
 
 __all__ = ["Writer"]
@@ -39,7 +40,6 @@ class Writer(BaseLink):
         tls: TLS on the socket, if so.
         lock: Guards everything here.
         changed: Notified when the connection is lost.
-        receiving: Whether a thread receives.
         watched: For which events the watch looks at the socket.
     """
 
@@ -50,7 +50,6 @@ class Writer(BaseLink):
         "_unsent",
         "changed",
         "lock",
-        "receiving",
         "sock",
         "tls",
         "watched",
@@ -63,7 +62,6 @@ class Writer(BaseLink):
         # A signal handler may interrupt a thread here and use the connection.
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
-        self.receiving = False
         self.watched = 0
         # What the socket did not take, and whether it takes nothing any more.
         self._unsent: memoryview | None = None
@@ -146,8 +144,7 @@ class Writer(BaseLink):
         self._broken = True
         self._unsent = None
         self.outbox = None
-        if self.failure is None:
-            self.failure = exc
+        self.note_failure(exc)
         # What it has sent before is still read, such as its close frame; then
         # comes the end, for whoever reads.
         with contextlib.suppress(OSError):

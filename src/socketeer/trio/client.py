@@ -14,19 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 import trio
 
 from .._connecting import (
+    ClientHandshake,
     Connecter,
-    make_request,
-    prepare_protocol,
-    repeatable,
+    Redirects,
     unix_uri,
 )
 from .._options import CONNECT, documented
-from .._reconnection import Reconnection
 from .._redirection import MAX_REDIRECTS
-from ..client import ClientProtocol, backoff, process_exception
-from ..exceptions import SecurityError
-from ..http11 import USER_AGENT, Response
-from ..protocol import CONNECTING, OPEN
+from .._tls import choose_context
+from ..client import backoff, process_exception
+from ..http11 import USER_AGENT
+from ..protocol import OPEN
 from ..uri import parse_uri
 from .connection import Connection
 from .dialing import Way, close_at_once
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .._redirection import Pinned
+    from ..client import ClientProtocol
     from ..datastructures import HeadersLike
     from ..extensions import ClientExtensionFactory
     from ..typing import LoggerLike, Origin, PathLike, Subprotocol
@@ -64,27 +63,19 @@ class ClientConnection(Connection):
         Raises:
             InvalidHandshake: The server refused, or its response is invalid.
         """
-        protocol = cast("ClientProtocol", self.protocol)
-        request = make_request(protocol, additional_headers, user_agent_header)
-        self.request = request
-        protocol.send_request(request)
+        handshake = ClientHandshake(self, cast("ClientProtocol", self.protocol))
+        request = handshake.begin(additional_headers, user_agent_header)
         with contextlib.suppress(trio.BrokenResourceError):
             # The server may have answered before it closed the connection.
-            await self.stream.send_all(b"".join(protocol.data_to_send()))
-        while protocol.state is CONNECTING and protocol.handshake_exc is None:
+            await self.stream.send_all(request)
+        is_over = False
+        while not is_over:
             try:
                 data = await self.stream.receive_some()
             except trio.BrokenResourceError:
                 data = b""
-            if data:
-                protocol.receive_data(data)
-            else:
-                protocol.receive_eof()
-            for event in protocol.events_received():
-                if isinstance(event, Response):
-                    self.response = event
-        if protocol.handshake_exc is not None:
-            raise protocol.handshake_exc
+            is_over = handshake.receive(data)
+        handshake.check()
         self._opened(b"")
 
 
@@ -218,42 +209,39 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         create_connection: Callable[..., ClientConnection] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._protocol_arguments = prepare_protocol(
+        super().__init__(
+            uri,
+            create_connection=create_connection or ClientConnection,
             origin=origin,
             extensions=extensions,
             subprotocols=subprotocols,
             compression=compression,
+            additional_headers=additional_headers,
+            user_agent_header=user_agent_header,
+            process_exception=process_exception,
+            open_timeout=open_timeout,
+            reconnect_delays=reconnect_delays,
             max_size=max_size,
             logger=logger,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
         )
-        self.uri = uri
-        if not parse_uri(uri).secure and ssl is not None:
-            raise ValueError("ssl argument is incompatible with a ws:// URI")
-        self.additional_headers = repeatable(additional_headers)
-        self.user_agent_header = user_agent_header
-        self.process_exception = process_exception
-        self.open_timeout = open_timeout
-        self.reconnect_delays = reconnect_delays
-        self.logger: LoggerLike = self._protocol_arguments["logger"]
-        path = kwargs.pop("path", None)
+        is_secure = parse_uri(uri).secure
+        if ssl is not None:
+            choose_context(is_secure, ssl)
         self._way = Way(
-            stream,
-            path,
-            kwargs,
-            ssl,
-            server_hostname,
-            proxy,
-            proxy_ssl,
-            proxy_server_hostname,
-            user_agent_header,
+            stream=stream,
+            path=kwargs.pop("path", None),
+            address=kwargs,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            proxy=proxy,
+            proxy_ssl=proxy_ssl,
+            proxy_server_hostname=proxy_server_hostname,
+            user_agent_header=user_agent_header,
         )
-        self._create_connection = create_connection or ClientConnection
-        self._connection_arguments: dict[str, Any] = {
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "close_timeout": close_timeout,
-            "max_queue": max_queue,
-        }
 
     # Ways to connect.
 
@@ -282,12 +270,12 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         """
         timeout = math.inf if self.open_timeout is None else self.open_timeout
         with trio.move_on_after(timeout):
-            for _ in range(MAX_REDIRECTS + 1):
+            redirects = Redirects(self, MAX_REDIRECTS)
+            while True:
                 try:
                     return await self._connect_once()
                 except Exception as exc:
-                    self._follow(exc)
-            raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
+                    redirects.follow(exc)
         raise TimeoutError("timed out during opening handshake")
 
     def _pinned(self) -> Pinned | None:
@@ -307,10 +295,8 @@ class connect(Connecter):  # noqa: N801 - the field's interface
         uri = parse_uri(self.uri)
         stream = await self._way.go(uri)
         try:
-            protocol = ClientProtocol(uri, **self._protocol_arguments)
-            connection = self._create_connection(
-                _SystemTasks(), stream, protocol, **self._connection_arguments
-            )
+            connection: ClientConnection
+            connection, _ = self._make(uri, _SystemTasks(), stream)
             await connection.handshake(self.additional_headers, self.user_agent_header)
         except BaseException:
             await close_at_once(stream)
@@ -330,9 +316,7 @@ class _Connections:
 
     def __init__(self, connector: connect) -> None:
         self._connector = connector
-        self._reconnection = Reconnection(
-            connector.process_exception, connector.reconnect_delays, connector.logger
-        )
+        self._reconnection = connector._reconnection()
         self._token = trio.lowlevel.current_trio_token()
 
     def __aiter__(self) -> Self:

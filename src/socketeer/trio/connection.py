@@ -6,23 +6,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import trio
 
 from .._attributes import Attributes
-from .._connection import configure_session, equip_session
+from .._connection import check_close_code, configure_session, equip_session
 from .._links import MaskingKeys
-from .._messages import control_payload, fragment_decoder
-from ..exceptions import ConnectionClosedOK, ProtocolError
-from ..frames import CloseCode
+from .._messages import FragmentDecoder, control_payload
+from ..exceptions import ConnectionClosedOK
 from ..protocol import CONNECTING, OPEN, Protocol
-from ..utils import encode_text, encoder
+from ..utils import FragmentEncoder
 from .link import Link
 
 if TYPE_CHECKING:
-    import codecs
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable
     from types import TracebackType
 
     from ..typing import BytesLike, Data, DataLike
@@ -91,9 +89,6 @@ class Connection(Attributes, trio.abc.AsyncResource):
             close_timeout=close_timeout,
             max_queue=max_queue,
         )
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__qualname__} {self.state.name} at {id(self):#x}>"
 
     # What there is to know, besides :class:`Attributes`.
 
@@ -295,9 +290,7 @@ class Connection(Attributes, trio.abc.AsyncResource):
         if link.state == CONNECTING:
             await link.abandon()
         elif link.state == OPEN:
-            if code == CloseCode.NO_STATUS_RCVD:
-                # The core's word for a close frame without a code.
-                raise ProtocolError("invalid status code")
+            check_close_code(code)
             link.begin_close(code, reason)
         try:
             await self.wait_closed()
@@ -384,29 +377,20 @@ class _Fragments:
 
     def __init__(self, link: Link, decode: bool | None) -> None:
         self._link = link
-        self._decode = decode
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._begun = False
-        self._ended = False
+        self._decoder = FragmentDecoder(decode)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Data:
-        if self._ended:
+        link, decoder = self._link, self._decoder
+        if decoder.is_over:
             raise StopAsyncIteration
-        link = self._link
-        fragment = await link.receive_fragment(self._begun)
-        if not self._begun:
-            self._begun = True
-            self._decoder = fragment_decoder(self._decode, fragment.opcode)
-        self._ended = fragment.fin
-        if self._decoder is None:
-            return fragment.payload
+        fragment = await link.receive_fragment(decoder.has_begun)
         try:
-            return self._decoder.decode(fragment.payload, fragment.fin)
+            return decoder.take(fragment)
         except UnicodeDecodeError as exc:
-            self._ended = True
+            decoder.is_over = True
             link.fail_with(exc, 1007, "invalid UTF-8")
             link.settle()
             await link.closed.wait()
@@ -423,16 +407,8 @@ async def _send_fragments(
         TypeError: The message is no iterable or its items are not all str or all
             bytes-like. If fragments were sent, the connection fails with 1011.
     """
-    if isinstance(message, Mapping):
-        raise TypeError("data is a dict-like object")
-    if isinstance(message, Iterable):
-        source = "iterable"
-        items = _iterate(message)
-    elif isinstance(message, AsyncIterable):
-        source = "async iterable"
-        items = aiter(message)
-    else:
-        raise TypeError("data must be str, bytes, iterable, or async iterable")
+    fragments = FragmentEncoder(message, text)
+    items = fragments.items()
     async with contextlib.AsyncExitStack() as stack:
         aclose = getattr(items, "aclose", None)
         if aclose is not None:
@@ -442,22 +418,10 @@ async def _send_fragments(
             first = await anext(items)
         except StopAsyncIteration:
             return
-        encode = encoder(first, f"{source} must contain bytes or str")
-        opcode = 1 if (encode is encode_text if text is None else text) else 2
+        opcode = fragments.begin(first)
         await link.wait_until_sendable()
         with link.fragments():
-            await link.send_one(opcode, encode(first), False, compress)
-            problem = f"{source} must contain uniform types"
+            await link.send_one(opcode, fragments.encode(first), False, compress)
             async for item in items:
-                if encoder(item, problem) is not encode:
-                    raise TypeError(problem)
-                await link.send_one(0, encode(item), False, compress)
+                await link.send_one(0, fragments.encode(item), False, compress)
             await link.send_one(0, b"", True, compress)
-
-
-async def _iterate(items: Iterable[object]) -> AsyncIterator[object]:
-    """
-    Iterate asynchronously over something that is not asynchronous.
-    """
-    for item in items:
-        yield item

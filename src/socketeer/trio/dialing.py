@@ -7,18 +7,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import ssl as ssl_module
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .._tls import choose_context
-from ..exceptions import ProxyError
-from ..proxy import ConnectRequest, Proxy, get_proxy, parse_proxy, socks_arguments
+from .._connecting import check_names
+from .._tls import BaseWay
+from ..proxy import (
+    ConnectRequest,
+    Proxy,
+    blaming_socks,
+    find_proxy,
+    socks_arguments,
+)
 
 if TYPE_CHECKING:
-    from typing import Literal
-
+    from .._tls import TLSOptions
     from ..uri import WebSocketURI
 
 __all__ = ["Way", "close_at_once"]
@@ -30,8 +34,8 @@ _READ_SIZE = 4096
 _KNOWN_ARGUMENTS = {"happy_eyeballs_delay", "host", "local_address", "port"}
 
 
-@dataclasses.dataclass
-class Way:
+@dataclasses.dataclass(kw_only=True)
+class Way(BaseWay):
     """
     How to get to a server.
 
@@ -40,31 +44,14 @@ class Way:
         path: Path of a Unix socket, in place of a host and a port.
         address: Where to connect to, if not to where the URI says: arguments of
             :func:`trio.open_tcp_stream`.
-        ssl: TLS context for the server, or :obj:`None` for the default one.
-        server_hostname: Name that the server's certificate must bear, if not the
-            host of the URI.
-        proxy: URL of the proxy, :obj:`True` to look for one, :obj:`None` for none.
-        proxy_ssl: TLS context for the proxy.
-        proxy_server_hostname: Name that the proxy's certificate must bear.
-        user_agent_header: What a proxy is told about us.
     """
 
     stream: trio.abc.Stream | None
     path: Any
     address: dict[str, Any]
-    ssl: ssl_module.SSLContext | None
-    server_hostname: str | None
-    proxy: str | Literal[True] | None
-    proxy_ssl: ssl_module.SSLContext | None
-    proxy_server_hostname: str | None
-    user_agent_header: str | None
 
     def __post_init__(self) -> None:
-        for name in self.address:
-            if name not in _KNOWN_ARGUMENTS:
-                raise TypeError(
-                    f"connect() got an unexpected keyword argument {name!r}"
-                )
+        check_names(self.address, _KNOWN_ARGUMENTS)
 
     async def go(self, uri: WebSocketURI) -> trio.abc.Stream:
         """
@@ -78,11 +65,9 @@ class Way:
             BrokenResourceError: A TLS handshake failed.
             ValueError: Arguments contradict each other.
         """
-        context = choose_context(uri.secure, self.ssl)
+        tls = self.tls(uri)
         stream = await self._open(uri)
-        if context is None:
-            return stream
-        return await _secure(stream, context, self.server_hostname or uri.host)
+        return stream if tls is None else await _secure(stream, tls)
 
     async def _open(self, uri: WebSocketURI) -> trio.abc.Stream:
         """
@@ -93,14 +78,13 @@ class Way:
         if self.path is not None:
             return await trio.open_unix_socket(os.fspath(self.path))
         address = {"host": uri.host, "port": uri.port, **self.address}
-        proxy = get_proxy(uri) if self.proxy is True else self.proxy
+        proxy = find_proxy(uri, self.proxy)
         if proxy is None:
             return await trio.open_tcp_stream(**address)
         target = dataclasses.replace(uri, host=address["host"], port=address["port"])
-        parts = parse_proxy(proxy)
-        if parts.is_socks:
-            return await self._through_socks(parts, target)
-        return await self._through_http(parts, target)
+        if proxy.is_socks:
+            return await self._through_socks(proxy, target)
+        return await self._through_http(proxy, target)
 
     async def _through_socks(
         self, proxy: Proxy, target: WebSocketURI
@@ -112,7 +96,7 @@ class Way:
         from python_socks.async_.trio import Proxy as SocksProxy  # noqa: PLC0415
 
         local_address = self.address.get("local_address")
-        try:
+        with blaming_socks():
             # Its own default would end connecting after a minute.
             sock = await SocksProxy(**arguments).connect(
                 target.host,
@@ -120,11 +104,6 @@ class Way:
                 timeout=math.inf,
                 local_addr=None if local_address is None else (local_address, 0),
             )
-        except OSError:
-            # The proxy cannot be reached.
-            raise
-        except Exception as exc:
-            raise ProxyError("failed to connect to SOCKS proxy") from exc
         return trio.SocketStream(sock)
 
     async def _through_http(
@@ -133,15 +112,11 @@ class Way:
         """
         Return a stream to the server through an HTTP proxy.
         """
-        context = choose_context(
-            proxy.scheme == "https", self.proxy_ssl, for_proxy=True
-        )
+        tls = self.proxy_tls(proxy)
         address = {**self.address, "host": proxy.host, "port": proxy.port}
         stream: trio.abc.Stream = await trio.open_tcp_stream(**address)
-        if context is not None:
-            stream = await _secure(
-                stream, context, self.proxy_server_hostname or proxy.host
-            )
+        if tls is not None:
+            stream = await _secure(stream, tls)
         request = ConnectRequest(proxy, target, self.user_agent_header)
         try:
             await stream.send_all(request.data_to_send)
@@ -155,14 +130,15 @@ class Way:
         return stream
 
 
-async def _secure(
-    stream: trio.abc.Stream, context: ssl_module.SSLContext, host: str
-) -> trio.abc.Stream:
+async def _secure(stream: trio.abc.Stream, tls: TLSOptions) -> trio.abc.Stream:
     """
     Set up TLS on a stream.
     """
     secure = trio.SSLStream(
-        stream, context, server_hostname=host, https_compatible=True
+        stream,
+        tls.context,
+        server_hostname=tls.server_hostname,
+        https_compatible=True,
     )
     try:
         await secure.do_handshake()

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
-from ..exceptions import ConcurrencyError
-from ..protocol import CONNECTING, OPEN, Protocol
+from ..protocol import CONNECTING, OPEN
 from .pump import Pump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .._links import Fragment, MaskingKeys, PreparedMessage
+    from .._links import Fragment, PreparedMessage
 
 __all__ = ["Link"]
 
@@ -32,19 +31,7 @@ class Link(Pump):
         masking_keys: Where masking keys and ping payloads come from.
     """
 
-    __slots__ = ("_receiving", "_streaming")
-
-    def __init__(
-        self,
-        stream: trio.abc.Stream,
-        protocol: Protocol,
-        masking_keys: MaskingKeys,
-    ) -> None:
-        Pump.__init__(self, stream, protocol, masking_keys)
-        # Whether somebody receives, to refuse a second one; and whether a message
-        # was received in part, by fragments.
-        self._receiving = False
-        self._streaming = False
+    __slots__ = ()
 
     # Receiving.
 
@@ -56,9 +43,8 @@ class Link(Pump):
             ConcurrencyError: Somebody else receives.
             ConnectionClosed: No message will come.
         """
-        if self._receiving or self._streaming:
-            raise _concurrent("recv")
-        return await self._receive(functools.partial(self.take_decoded, decode))
+        take = functools.partial(self.take_decoded, decode)
+        return await self._receive("recv", take, False)
 
     async def receive_fragment(self, going_on: bool) -> Fragment:
         """
@@ -71,17 +57,18 @@ class Link(Pump):
             ConcurrencyError: Somebody else receives.
             ConnectionClosed: No fragment will come.
         """
-        if self._receiving or (self._streaming and not going_on):
-            raise _concurrent("recv_streaming")
-        fragment = cast("Fragment", await self._receive(self.take_fragment))
-        self._streaming = not fragment.fin
-        return fragment
+        received = await self._receive("recv_streaming", self.take_piece, going_on)
+        return cast("Fragment", received)
 
-    async def _receive(self, take: Callable[[], object]) -> object:
+    async def _receive(
+        self, method: str, take: Callable[[], object], going_on: bool
+    ) -> object:
         """
         Wait for something to take from the queue.
         """
-        self._receiving = True
+        if self.receiving or self.streaming:
+            self.check_receiver(method, "coroutine", going_on)
+        self.receiving = True
         try:
             if self.has_items() or self.lost:
                 await trio.lowlevel.checkpoint()
@@ -93,7 +80,7 @@ class Link(Pump):
                     raise self.closed_error()
                 await self._arrivals.park()
         finally:
-            self._receiving = False
+            self.receiving = False
 
     async def wait_until_sendable(self) -> None:
         """
@@ -174,13 +161,3 @@ class Link(Pump):
         self.add_prepared(prepared)
         self.push()
         await self.drain()
-
-
-def _concurrent(method: str) -> ConcurrencyError:
-    """
-    Return what refuses a second receiver.
-    """
-    return ConcurrencyError(
-        f"cannot call {method} while another coroutine "
-        "is already running recv or recv_streaming"
-    )

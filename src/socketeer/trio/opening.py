@@ -6,11 +6,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import trio
 
-from .._opening import Answering, closing_response, late_response
+from .._opening import (
+    Answering,
+    closing_response,
+    late_response,
+    patience,
+    take_request,
+    write_response,
+)
 from ..http11 import Request, Response
 from ..protocol import OPEN
 from .pump import end_stream
@@ -137,10 +144,7 @@ class ServerOpening:
             else:
                 server.census.count("handshakes_timed_out")
                 response = late_response(protocol, connection.request is not None)
-        if response is not None:
-            connection.response = response
-            protocol.send_response(response)
-        data = b"".join(protocol.data_to_send())
+        data = write_response(connection, protocol, response)
         if protocol.state is OPEN:
             # Nothing may wait here, so that nothing can be canceled between the
             # handshake and the rest: the response is the first thing to write.
@@ -148,7 +152,7 @@ class ServerOpening:
             return connection
         self.is_answered = True
         server.census.count("rejected" if data else "handshakes_broken")
-        with trio.move_on_after(_patience(connection)):
+        with trio.move_on_after(patience(connection.close_timeout)):
             # The client has some time to read this and to half-close, too.
             if data:
                 await connection.stream.send_all(data)
@@ -162,22 +166,7 @@ async def _read_request(
     """
     Read the request; return :obj:`None` if it is none.
     """
-    while True:
+    while connection.request is None and protocol.handshake_exc is None:
         data = await connection.stream.receive_some()
-        if data:
-            protocol.receive_data(data)
-        else:
-            protocol.receive_eof()
-        for event in protocol.events_received():
-            connection.request = cast("Request", event)
-            return connection.request
-        if protocol.handshake_exc is not None:
-            return None
-
-
-def _patience(connection: ServerConnection) -> float:
-    """
-    Return how many seconds a client may take to go.
-    """
-    timeout = connection.close_timeout
-    return 10.0 if timeout is None else timeout
+        connection.request = take_request(protocol, data)
+    return connection.request

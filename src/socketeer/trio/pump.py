@@ -180,11 +180,10 @@ class Pump(BaseLink):
 
     def _note(self, exc: Exception) -> None:
         """
-        Remember why the connection ended, unless something else came first.
+        Remember why the connection ended: below trio's own errors, if so.
         """
-        if self.failure is None:
-            cause = exc.__cause__
-            self.failure = cause if isinstance(cause, OSError) else exc
+        cause = exc.__cause__
+        self.note_failure(cause if isinstance(cause, OSError) else exc)
 
     def _lose(self) -> None:
         """
@@ -245,13 +244,9 @@ class Pump(BaseLink):
             hold_close: Whether somebody is about to receive, who may answer
                 what came before a close frame.
         """
-        self.hold_close = hold_close
-        self.receive_data(bytearray(data), len(data))
+        self.parse(bytearray(data), len(data), hold_close)
         if self.hold_close:
-            if self.kept_size() and self.has_items():
-                self._held_until = trio.current_time() + _PATIENCE
-            else:
-                self.hold_close = False
+            self._held_until = trio.current_time() + _PATIENCE
         self.settle()
 
     def _deadline(self) -> float:

@@ -17,7 +17,7 @@ from .._connection import watermarks
 from .._options import SERVE, documented
 from .._servers import ServerSide, make_limits
 from .._serving import ConnectionFactory, prepare_protocol
-from .._sockets import bind_unix
+from .._sockets import bind_unix, check_alone
 from ..http11 import SERVER, Request, Response
 from ..server import ServerProtocol
 from .broadcasting import broadcast
@@ -255,9 +255,7 @@ async def serve(
             raise ValueError("port is required when listeners is not provided")
         listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
     else:
-        for name, value in (("port", port), ("host", host), ("backlog", backlog)):
-            if value is not None:
-                raise ValueError(f"{name} is incompatible with listeners")
+        check_alone("listeners", port=port, host=host, backlog=backlog)
     reception = Reception(
         handler,
         ssl,
@@ -296,6 +294,6 @@ async def unix_serve(
         sock = trio.socket.from_stdlib_socket(bind_unix(path))
         sock.listen(_BACKLOG if backlog is None else backlog)
         kwargs["listeners"] = [trio.SocketListener(sock)]
-    elif path is not None:
-        raise ValueError("path is incompatible with listeners")
+    else:
+        check_alone("listeners", path=path)
     await serve(handler, task_status=task_status, **kwargs)

@@ -5,14 +5,13 @@ Sending what takes more than one step.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Mapping
 
-from ...utils import encode_text, encoder
+from ...utils import FragmentEncoder
 from .waiter import new_waiter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator
+    from collections.abc import Generator
 
     from .link import Link
     from .waiter import Waiter
@@ -99,32 +98,21 @@ async def send_fragments(
         TypeError: The message is no iterable or its items are not all str or all
             bytes-like. If fragments were sent, the connection fails with 1011.
     """
-    if isinstance(message, Mapping):
-        raise TypeError("data is a dict-like object")
-    if isinstance(message, Iterable):
-        kind = "iterable"
-        items = _iterate(message)
-    elif isinstance(message, AsyncIterable):
-        kind = "async iterable"
-        items = aiter(message)
-    else:
-        raise TypeError("data must be str, bytes, iterable, or async iterable")
+    fragments = FragmentEncoder(message, text)
+    items = fragments.items()
     try:
         first = await anext(items)
     except StopAsyncIteration:
         return
-    encode = encoder(first, f"{kind} must contain bytes or str")
-    opcode = 1 if (encode is encode_text if text is None else text) else 2
+    opcode = fragments.begin(first)
+    compressed = compress is not False
     await wait_until_sendable(link)
     link.fragmenting = link.turn.loop.create_future()
     try:
-        await _send_fragment(link, opcode, encode(first), False, compress is not False)
+        await _send_fragment(link, opcode, fragments.encode(first), False, compressed)
         async for item in items:
-            problem = f"{kind} must contain uniform types"
-            if encoder(item, problem) is not encode:
-                raise TypeError(problem)
-            await _send_fragment(link, 0, encode(item), False, compress is not False)
-        await _send_fragment(link, 0, b"", True, compress is not False)
+            await _send_fragment(link, 0, fragments.encode(item), False, compressed)
+        await _send_fragment(link, 0, b"", True, compressed)
     except (Exception, asyncio.CancelledError):
         # What was begun cannot be taken back (RFC 6455, 5.4).
         if link.state == _OPEN:
@@ -148,11 +136,3 @@ async def _send_fragment(
     link.push()
     await be_fair(link, len(payload))
     await drain(link)
-
-
-async def _iterate(items: Iterable[object]) -> AsyncIterator[object]:
-    """
-    Iterate asynchronously over something that is not asynchronous.
-    """
-    for item in items:
-        yield item
