@@ -15,6 +15,8 @@ Environment variables, all optional:
 ``SOCKETEER_TESTS_REQUIRE``
     Programs whose absence fails tests instead of skipping them, for instance
     ``chromium,node,compiler``. With ``CI=true``, all of them.
+``SOCKETEER_TESTS_REDIS``
+    The Redis to test with, for instance ``valkey-server``, or a path.
 ``SOCKETEER_TESTS_SUMMARY``
     A file to be written, in JSON, with what was tested.
 """
@@ -38,6 +40,7 @@ import trustme
 
 from tests import under_test
 from tests.proxies import Proxies
+from tests.pubsub.redis_server import PROGRAMS as REDIS_PROGRAMS
 from tools.matrix import LONGEST
 from tools.pythons import compiles, examine
 
@@ -59,7 +62,7 @@ PROGRAMS = {
     "npm": ("npm",),
     "tinyproxy": ("tinyproxy",),
     "tmux": ("tmux",),
-    "redis-server": ("redis-server", "valkey-server"),
+    "redis-server": REDIS_PROGRAMS,
 }
 
 

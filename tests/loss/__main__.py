@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import sys
 
 from tests.loss import sabotage
 from tests.loss.checking import BAD
 from tests.loss.world import SingleRedis, WatchedRedis, World
+from tests.pubsub.redis_server import find_redis
 
 KINDS = {"single": SingleRedis, "watched": WatchedRedis}
 
@@ -29,7 +29,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sabotage", choices=sabotage.KINDS)
     options = parser.parse_args()
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    program = find_redis()
     if program is None:
         print("redis-server is not installed", file=sys.stderr)
         return 1

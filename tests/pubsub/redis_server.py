@@ -5,6 +5,7 @@ A real Redis for tests: on a free port or a socket, killed and started as needed
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -15,13 +16,27 @@ from pathlib import Path
 
 from tests.ports import free_port
 
-__all__ = ["RedisServer"]
+__all__ = ["PROGRAMS", "RedisServer", "find_redis"]
+
+# What to look for: Redis, or else Valkey, which is the same to us.
+PROGRAMS = (
+    [os.environ["SOCKETEER_TESTS_REDIS"]]
+    if "SOCKETEER_TESTS_REDIS" in os.environ
+    else ["redis-server", "valkey-server"]
+)
 
 # Seconds for a server to answer.
 PATIENCE = 10
 
 # With room for that of a cluster's bus, ten thousand above it.
 _HIGHEST_PORT = 22_500
+
+
+def find_redis():
+    """
+    Return the path of a Redis or Valkey server; `None` if there is none.
+    """
+    return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
 class RedisServer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._opening import CLIENT_LATE, CLOSING
+from .._opening import CLIENT_LATE, CLOSING, patience
 
 if TYPE_CHECKING:
     from .._serving import ConnectionFactory
@@ -130,7 +130,7 @@ class Arrival:
         link.discarding = link.wants_eof = True
         link.write_raw(self._server.dismiss(*answer))
         timeout = self._factory.connection_arguments["close_timeout"]
-        link.open_due_at = link.clock() + (10.0 if timeout is None else timeout)
+        link.open_due_at = link.clock() + patience(timeout)
         link.schedule()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._connection import watermarks
 from .._serving import ConnectionFactory
-from .._sockets import bind_unix
+from .._sockets import bind_unix, write_at_once
 from ._cellar import ForeignProtocol, SocketTransport, TLSTransport
 from .connection import new_link
 from .listener import Listener, bind_tcp, watches_sockets
@@ -153,9 +153,7 @@ class Binding:
             self._turn_away(server, sock)
             return
         link = new_link(is_client=False)
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            # Frames are written when they are to be sent: no waiting for more.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        write_at_once(sock)
         wire: Wire
         if self._ssl is None:
             wire = SocketTransport(link.turn, sock, link, *_MARKS, address)
