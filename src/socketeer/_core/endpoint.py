@@ -68,6 +68,7 @@ class Endpoint(Sender):
         close_rcvd: The close frame received, or :obj:`None`.
         close_sent: The close frame sent, or :obj:`None`.
         close_rcvd_then_sent: If both were, whether the peer was first.
+        controls: How many control frames were in what was received last.
         failure: Why the connection failed, if an exception tells it.
         fail_code: The close code the connection failed with, or 0.
         wants_eof: Whether the outbox ends with a half-close.
@@ -91,6 +92,7 @@ class Endpoint(Sender):
         "close_rcvd",
         "close_rcvd_then_sent",
         "close_sent",
+        "controls",
         "discarding",
         "fail_code",
         "failure",
@@ -117,6 +119,7 @@ class Endpoint(Sender):
         self.close_rcvd: Close | None = None
         self.close_sent: Close | None = None
         self.close_rcvd_then_sent: bool | None = None
+        self.controls = 0
         self.failure: Exception | None = None
         self.fail_code = 0
         self.wants_eof = False
@@ -149,6 +152,7 @@ class Endpoint(Sender):
         The buffer is free again on return. Violations by the peer are not
         raised: they fail the connection.
         """
+        self.controls = 0
         if self.discarding:
             return
         if self._rest is not None:
@@ -425,6 +429,7 @@ class Endpoint(Sender):
             return False
         if end <= self._answered and data is self._rest:
             return True
+        self.controls += 1
         payload = copy_payload(data, start, end, not self.is_client)
         if self.trace is not None:
             self.trace("<", head, payload)

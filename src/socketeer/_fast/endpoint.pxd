@@ -23,6 +23,7 @@ cdef class Endpoint(Sender):
     cdef public object close_rcvd
     cdef public object close_sent
     cdef public object close_rcvd_then_sent
+    cdef readonly int controls
     cdef public object failure
     cdef public int fail_code
     cdef public bint wants_eof

@@ -4,14 +4,16 @@ Our transport for stream sockets, on TCP, with a member that takes notes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import socket
 import sys
 
 import pytest
 
 from tests.asyncio.harness import settle, wait_until
-from tests.asyncio.raw import reset
+from tests.asyncio.raw import EXAMPLE_KEY, encode, reset
 from tests.core.aio.setting import LARGE, Setting, pattern
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +33,41 @@ async def test_reading(setting):
 
     assert b"hello world" == setting.member.data
     assert [] == setting.member.events
+
+
+async def test_a_flood_of_control_frames_is_read_in_small_pieces(core):
+    """
+    Others wait for less of it; what is no flood is read as ever.
+    """
+    sizes = []
+
+    class NotingLink(core.aio.link.Link):
+        def received(self, data, size):
+            sizes.append(size)
+            super().received(data, size)
+
+    turn = core.aio.turn.turn_of(asyncio.get_running_loop())
+    keys = core.endpoint.MaskingKeys(os.urandom)
+    ours, peer = socket.socketpair()
+    with peer:
+        ours.setblocking(False)
+        link = NotingLink(turn, False, -1, -1, keys)
+        transport = core.aio.transport.SocketTransport(turn, ours, link, 1, 1, None)
+        link.wire = transport
+        link.open()
+        for data in (
+            encode("89", b"", EXAMPLE_KEY) * 1000,
+            encode("89", b"", EXAMPLE_KEY) * 1000,
+            b"",
+            encode("81", b"message", EXAMPLE_KEY),
+            encode("82 7E 1770", bytes(6000), EXAMPLE_KEY),
+        ):
+            peer.sendall(data)
+            transport.read_once()
+        transport.abort()
+        await settle()
+
+    assert [6000, 4096, 1904, 13, 6008] == sizes
 
 
 async def test_pausing_and_resuming_reading(setting):

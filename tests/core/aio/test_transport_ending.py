@@ -266,7 +266,7 @@ async def test_interrupted_and_impossible_calls(core):
     one, other = socket_pair()
     fd = one.fileno()
 
-    assert -1 == sockets.read_into(one, fd, bytearray(10))
+    assert -1 == sockets.read_into(one, fd, bytearray(10), 0)
     assert 0 == sockets.pending_error(one, fd)
     while sockets.write_bytes(one, fd, bytes(65_536)):
         pass
@@ -274,7 +274,7 @@ async def test_interrupted_and_impossible_calls(core):
     reset(other)
     await settle()
     with pytest.raises(ConnectionError):
-        sockets.read_into(one, fd, bytearray(10))
+        sockets.read_into(one, fd, bytearray(10), 0)
     with pytest.raises(BrokenPipeError):
         sockets.write_bytes(one, fd, b"x")
     one.close()

@@ -34,9 +34,15 @@ READ_SIZE = 16384 + 64
 _MAX_BUFFERS = 16
 
 
-def read_into(sock: socket.socket, fd: int, buffer: bytearray) -> int:
+def read_into(sock: socket.socket, fd: int, buffer: bytearray, most: int) -> int:
     """
     Read into a buffer.
+
+    Args:
+        sock: The socket.
+        fd: Its file descriptor.
+        buffer: The buffer.
+        most: Bytes to read at most, or 0 for as many as the buffer holds.
 
     Returns:
         How many bytes were read; 0 at the end of the stream; -1 when nothing
@@ -46,7 +52,7 @@ def read_into(sock: socket.socket, fd: int, buffer: bytearray) -> int:
         OSError: The connection is broken.
     """
     try:
-        return sock.recv_into(buffer)
+        return sock.recv_into(buffer, most)
     except (BlockingIOError, InterruptedError):
         return -1
 

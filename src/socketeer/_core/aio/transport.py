@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SocketTransport"]
 
+# A peer that sends more control frames than this at once is read from in small
+# pieces, in bytes: a flood of them must not keep others waiting. Messages do not: they
+# fill a queue, and nothing is read while that is full.
+_MANY_CONTROLS = 256
+_LITTLE = 4096
+
 
 class SocketTransport(Wire):
     """
@@ -55,6 +61,7 @@ class SocketTransport(Wire):
         "_fd",
         "_high",
         "_low",
+        "_most",
         "_peername",
         "_reading",
         "_sock",
@@ -87,6 +94,8 @@ class SocketTransport(Wire):
         self._closing = False
         self._eof_due = False
         self._reading = False
+        # Bytes that the next read takes at most; 0 for no limit but the buffer's.
+        self._most = 0
         self._watching = False
         # Whether something was written since the last read, so without an error.
         self._wrote = False
@@ -120,13 +129,16 @@ class SocketTransport(Wire):
         """
         turn = self._turn
         try:
-            size = read_into(self._sock, self._fd, turn.buffer)
+            size = read_into(self._sock, self._fd, turn.buffer, self._most)
         except OSError as exc:
             self._break(exc)
             return
         if size > 0:
             self._wrote = False
             self.take_in(turn.buffer, size)
+            member = self.member
+            if member is not None:
+                self._most = _LITTLE if member.controls > _MANY_CONTROLS else 0
             if turn.stops_at_errors and not self._writes_soon() and self._fd >= 0:
                 # libuv stops watching a socket that has an error, though there was
                 # something to read first. Nothing was written that told.
@@ -151,7 +163,7 @@ class SocketTransport(Wire):
         buffer = self._turn.buffer
         while self._fd >= 0:
             try:
-                size = read_into(self._sock, self._fd, buffer)
+                size = read_into(self._sock, self._fd, buffer, 0)
             except OSError:
                 break
             if size <= 0:

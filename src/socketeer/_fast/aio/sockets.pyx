@@ -27,12 +27,15 @@ cdef extern from "sockets.h":
     bint socketeer_interrupted()
 
 
-cpdef Py_ssize_t read_into(object sock, int fd, bytearray buffer) except -2:
+cpdef Py_ssize_t read_into(object sock, int fd, bytearray buffer, Py_ssize_t most) except -2:
     cdef Py_ssize_t n
+    cdef Py_ssize_t size = PyByteArray_GET_SIZE(buffer)
     if not SOCKETEER_SOCKETS:
-        return portable.read_into(sock, fd, buffer)
+        return portable.read_into(sock, fd, buffer, most)
+    if 0 < most < size:
+        size = most
     while True:
-        n = socketeer_recv(fd, PyByteArray_AS_STRING(buffer), PyByteArray_GET_SIZE(buffer))
+        n = socketeer_recv(fd, PyByteArray_AS_STRING(buffer), size)
         if n >= 0 or socketeer_would_block():
             return n
         if not socketeer_interrupted():

@@ -5,6 +5,9 @@ from .sockets cimport pending_error, read_into, write_bytes, write_outbox
 from .turn cimport Member, Turn
 from .wire cimport Wire
 
+cdef int _MANY_CONTROLS
+cdef Py_ssize_t _LITTLE
+
 
 cdef class SocketTransport(Wire):
     cdef Turn _turn
@@ -16,6 +19,7 @@ cdef class SocketTransport(Wire):
     cdef Py_ssize_t _backlog_size
     cdef bint _closing
     cdef bint _eof_due
+    cdef Py_ssize_t _most
     cdef bint _reading
     cdef bint _watching
     cdef bint _wrote
@@ -23,7 +27,7 @@ cdef class SocketTransport(Wire):
     cdef object _sockname
 
     cpdef start(self)
-    @cython.locals(turn=Turn, size=Py_ssize_t, error=cython.int)
+    @cython.locals(turn=Turn, size=Py_ssize_t, error=cython.int, member=Member)
     cpdef read_once(self)
     @cython.locals(size=Py_ssize_t)
     cdef bint _writes_soon(self) except -1
