@@ -21,9 +21,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 # Seconds by which the p99 of the healthy clients may grow, at full strength.
 MAX_GROWTH = 0.02
 
-# Bytes by which the target may grow meanwhile.
-MAX_MEMORY = {"a request that comes byte by byte": 2**28 if FULL else 2**25}
-USUAL_MEMORY = 2**25
+# Bytes by which the target may grow meanwhile, for each attack.
+MAX_MEMORY = 2**25
 
 # These stop everybody: that is what they are about.
 BLOCKING = {"a handler that blocks the event loop"}
@@ -80,8 +79,7 @@ def assail(
     p99, lost = _served(arena)
     after = arena.settled(before)
     logged = [line.split(" ")[0] for line in arena.tell("log")]
-    limit = sum(MAX_MEMORY.get(name, USUAL_MEMORY) for name in names)
-    assert after["peak"] - before["memory"] < limit
+    assert after["peak"] - before["memory"] < MAX_MEMORY * len(names)
     assert 0 == lost
     if FULL and not BLOCKING.intersection(names):
         assert p99 - calm < MAX_GROWTH, f"{p99:.3f} s, {calm:.3f} s before"
