@@ -6,12 +6,12 @@ runs the closing handshake: the one state machine below both faces, the public
 Sans-I/O API and the rooms. It knows neither messages nor time nor I/O, and it
 starts when the opening handshake is over.
 
-Bytes go in through :meth:`Endpoint.receive_data`. What they mean comes out
-through methods for a subclass to override, called in the order of the frames:
-:meth:`~Endpoint.receive_whole` and :meth:`~Endpoint.receive_payload` for data
-frames, :meth:`~Endpoint.receive_control` for control frames and
-:meth:`~Endpoint.fail_with` for violations. What there is to write
-stands in the outbox; ``wants_eof`` asks for a half-close behind it.
+Bytes go in through :meth:`Endpoint.receive_data`. What they mean comes out through
+methods for a subclass to override, called in the order of the frames:
+:meth:`~Endpoint.receive_whole` and :meth:`~Endpoint.receive_payload` for data frames,
+:meth:`~Endpoint.receive_control` for control frames and :meth:`~Endpoint.fail_with` for
+violations. What there is to write stands in the outbox; ``wants_eof`` asks for a
+half-close behind it.
 
 A read is parsed as far as it goes. Kept between reads are only an incomplete
 header, the begun payload of one data frame, and, after a subclass set
@@ -48,7 +48,6 @@ _PING_HEAD = 0x89
 _PONG_HEAD = 0x8A
 
 _ABNORMAL_CLOSURE = 1006
-
 # No payload is larger (RFC 6455, 5.2): a limit above is none. Bytes.
 _MAX_PAYLOAD = 2**63 - 1
 
@@ -73,8 +72,7 @@ class Endpoint(Sender):
         fail_code: The close code the connection failed with, or 0.
         wants_eof: Whether the outbox ends with a half-close.
         halted: While true, input is kept and not parsed.
-        discarding: Whether input is dropped: nothing after a close frame or a
-            failure means anything (RFC 6455, 1.4 and 7.1.7).
+        discarding: Whether input is dropped (RFC 6455, 1.4 and 7.1.7).
         reserved_bits: Which of RSV1 to RSV3 an extension gave a meaning.
         message_size: Size of the fragmented message in progress, in bytes.
     """
@@ -571,10 +569,9 @@ class Endpoint(Sender):
         """
         self.require_open()
         close = Close(code, reason)
-        if code == 1005:
-            if reason:
-                raise ProtocolError("cannot send a reason without a code")
-        else:
+        if code == 1005 and reason:
+            raise ProtocolError("cannot send a reason without a code")
+        if code != 1005:
             close.check()
             if len(reason.encode()) > 123:
                 raise ProtocolError("control frame too long")
