@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._connection import watermarks
 from .._opening import CLIENT_LATE, CLOSING, patience
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from ._cellar import Link
     from .running import Server
 
-__all__ = ["Arrival"]
+__all__ = ["WRITE_LIMIT", "Arrival"]
+
+# Marks of the write buffer, until there is a connection, which may want others.
+WRITE_LIMIT = watermarks(2**15)
 
 # Bytes to wait for the end of a request in. Whatever is longer is read line by
 # line, against the limits of requests.
@@ -69,7 +73,8 @@ class Arrival:
             self._server.logger.exception("accepting a connection failed")
             self._break()
             return
-        connection.transport.set_write_buffer_limits(*connection._write_limit)
+        if connection._write_limit != WRITE_LIMIT:
+            connection.transport.set_write_buffer_limits(*connection._write_limit)
         self._server.adopt(connection, protocol, self).data_received(received)
 
     def eof_received(self) -> None:

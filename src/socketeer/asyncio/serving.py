@@ -11,10 +11,10 @@ import socket
 import ssl as ssl_module
 from typing import TYPE_CHECKING, Any
 
-from .._connection import watermarks
 from .._serving import ConnectionFactory
 from .._sockets import bind_unix, write_at_once
 from ._cellar import ForeignProtocol, SocketTransport, TLSTransport
+from .arriving import WRITE_LIMIT
 from .connection import new_link
 from .listener import Listener, bind_tcp, watches_sockets
 
@@ -27,9 +27,6 @@ __all__ = ["Binding"]
 
 # Bytes that are read before a connection is turned away, if they are here.
 _REQUEST_SIZE = 65_536
-
-# Of the write buffer, until the connection is there that says which it wants.
-_MARKS = watermarks(2**15)
 
 
 class Binding:
@@ -156,13 +153,13 @@ class Binding:
         write_at_once(sock)
         wire: Wire
         if self._ssl is None:
-            wire = SocketTransport(link.turn, sock, link, *_MARKS, address)
+            wire = SocketTransport(link.turn, sock, link, *WRITE_LIMIT, address)
         else:
             wire = TLSTransport(
                 link.turn,
                 sock,
                 link,
-                *_MARKS,
+                *WRITE_LIMIT,
                 address,
                 self._ssl,
                 True,
@@ -263,7 +260,7 @@ class Binding:
                 return
             server.expect(link, self._factory)
 
-        return ForeignProtocol(link.turn, link, *_MARKS, connected)
+        return ForeignProtocol(link.turn, link, *WRITE_LIMIT, connected)
 
 
 class _TurnedAway:
