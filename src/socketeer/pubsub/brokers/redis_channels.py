@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import BrokerUnavailable
-from .redis_commands import BATCH, TROUBLE, check_canceled
+from .redis_commands import BATCH, TROUBLE
 from .redis_scripts import parse_publication
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class Channels:
         self._to_say: deque[tuple[bool, str, list[asyncio.Future[None]]]] = deque()
         self._has_to_say = asyncio.Event()
         self._is_connected = asyncio.Event()
+        self._is_over = False
         loop = asyncio.get_running_loop()
         workers = (self._listen, self._speak)
         self._tasks = [loop.create_task(worker()) for worker in workers]
@@ -86,9 +87,20 @@ class Channels:
         """
         Receive nothing any more.
         """
+        self._is_over = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _check_over(self) -> None:
+        """
+        Raise a cancellation that redis-py has lost: see :meth:`.Commands.end`.
+
+        Raises:
+            asyncio.CancelledError: Nothing is to be received any more.
+        """
+        if self._is_over:
+            raise asyncio.CancelledError
 
     async def wait_connected(self) -> None:
         """
@@ -172,7 +184,7 @@ class Channels:
         names = [self._names.channel(channel) for channel in channels]
         verb = "SUBSCRIBE" if is_subscribe else "UNSUBSCRIBE"
         await self._channels.execute_command(verb, *names)
-        check_canceled()
+        self._check_over()
 
     async def _listen(self) -> None:
         """
@@ -261,7 +273,7 @@ class Channels:
         Hand on one thing; tell whether there was any in time.
         """
         heard = await self._channels.parse_response(block=False, timeout=patience)
-        check_canceled()
+        self._check_over()
         if not isinstance(heard, list) or len(heard) < 3:
             return heard is not None
         kind, name, content = heard[0], heard[1], heard[2]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .redis_addresses import Clients
 
-__all__ = ["BATCH", "TROUBLE", "Commands", "check_canceled"]
+__all__ = ["BATCH", "TROUBLE", "Commands"]
 
 logger = logging.getLogger("socketeer.pubsub")
 
@@ -29,21 +29,6 @@ TROUBLE = (RedisError, OSError, TimeoutError)
 # Commands that may wait to be sent, and that are sent at once.
 MAX_WAITING = 10_000
 BATCH = 500
-
-
-def check_canceled() -> None:
-    """
-    Raise a cancellation that was lost on the way.
-
-    redis-py writes with :func:`asyncio.wait_for`, which loses one when what it waits
-    for is done at the same time, before Python 3.12. The task would never end.
-
-    Raises:
-        asyncio.CancelledError: The running task was canceled.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 class Command:
@@ -74,12 +59,16 @@ class Commands:
         self._timeout = timeout
         self._commands: deque[Command] = deque()
         self._has_commands = asyncio.Event()
+        self._is_over = False
         self._task = asyncio.get_running_loop().create_task(self._send_commands())
 
     async def end(self) -> None:
         """
         Send nothing any more.
         """
+        # redis-py writes with asyncio.wait_for(), which loses a cancellation when what
+        # it waits for is done at the same time, before Python 3.12.
+        self._is_over = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._give_up(self._commands, "the hub was stopped")
@@ -103,16 +92,15 @@ class Commands:
         """
         Send commands as they come, in batches.
         """
-        while True:
+        while not self._is_over:
             await self._has_commands.wait()
             self._has_commands.clear()
-            while self._commands:
+            while self._commands and not self._is_over:
                 size = min(BATCH, len(self._commands))
                 batch = [self._commands.popleft() for _ in range(size)]
                 try:
                     async with asyncio.timeout(self._timeout):
                         await self._send_batch(batch)
-                        check_canceled()
                 except TROUBLE as exc:
                     reason = str(exc) or f"no answer within {self._timeout} s"
                     self._give_up(batch, reason, exc)
