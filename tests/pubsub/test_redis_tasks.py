@@ -109,6 +109,8 @@ async def test_a_cancellation_that_is_lost_by_who_listens(when):
         await subscriber.called.wait()
         await channels.end()
 
+    assert all(task.done() for task in channels._tasks)
+
 
 async def test_entering_a_hub_is_canceled():
     """

@@ -55,6 +55,25 @@ class Arrival:
         self._is_over = False
         self.secure = True
 
+    def give_time(self, seconds: float | None) -> None:
+        """
+        Have :meth:`timed_out` called after so many seconds; :obj:`None` for no change.
+        """
+        if seconds is not None:
+            link = self._link
+            link.open_due_at = link.clock() + seconds
+            link.schedule()
+
+    def secured(self) -> None:
+        """
+        Take in that the TLS handshake is over.
+        """
+        self.secure = True
+        if self._server.is_closing():
+            self.shut_down()
+        else:
+            self.give_time(self._server.open_timeout)
+
     # What the link passes on.
 
     def data_received(self, data: bytes) -> None:
@@ -134,9 +153,7 @@ class Arrival:
             return
         link.discarding = link.wants_eof = True
         link.write_raw(self._server.dismiss(*answer))
-        timeout = self._factory.connection_arguments["close_timeout"]
-        link.open_due_at = link.clock() + patience(timeout)
-        link.schedule()
+        self.give_time(patience(self._factory.connection_arguments["close_timeout"]))
 
 
 def _may_go_on(received: bytes) -> bool:

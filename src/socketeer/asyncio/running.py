@@ -165,9 +165,7 @@ class Server(BaseServer["ServerConnection"]):
         link.opening = arrival
         self.arrivals.add(arrival)
         self.census.arrive()
-        if self.open_timeout is not None:
-            link.open_due_at = link.clock() + self.open_timeout
-            link.schedule()
+        arrival.give_time(self.open_timeout)
         return arrival
 
     def miss(self, arrival: Arrival) -> None:

@@ -165,12 +165,13 @@ class Binding:
                 True,
                 None,
                 self._shutdown_timeout,
-                lambda: self._secured(server, link),
+                lambda: _secured(link),
             )
         # Not before there is a wire, by which the connection can end.
-        server.expect(link, self._factory)
+        arrival = server.expect(link, self._factory)
         if self._ssl is not None:
-            self._expect_tls(link)
+            arrival.secure = False
+            arrival.give_time(self._handshake_timeout)
         link.wire = wire
         wire.start()
 
@@ -190,28 +191,6 @@ class Binding:
                 sock.send(answer)
                 sock.shutdown(socket.SHUT_WR)
         sock.close()
-
-    def _expect_tls(self, link: Link) -> None:
-        """
-        Give the TLS handshake its time.
-        """
-        link.opening.secure = False
-        if self._handshake_timeout is not None:
-            link.open_due_at = link.clock() + self._handshake_timeout
-            link.schedule()
-
-    def _secured(self, server: Server, link: Link) -> None:
-        """
-        Take in that the TLS handshake is over.
-        """
-        if link.opening is None:
-            return
-        link.opening.secure = True
-        if server.is_closing():
-            link.opening.shut_down()
-        elif server.open_timeout is not None:
-            link.open_due_at = link.clock() + server.open_timeout
-            link.schedule()
 
     # On the loop's transports.
 
@@ -261,6 +240,14 @@ class Binding:
             server.expect(link, self._factory)
 
         return ForeignProtocol(link.turn, link, *WRITE_LIMIT, connected)
+
+
+def _secured(link: Link) -> None:
+    """
+    Take in that TLS is up, unless the connection is gone.
+    """
+    if link.opening is not None:
+        link.opening.secured()
 
 
 class _TurnedAway:
