@@ -118,6 +118,7 @@ class Bench:
             "{tls}": str(certificate),
             "{script}": str(folder / "script"),
             "{echoserver}": str(build("echoserver").path),
+            "{tls-echoserver}": str(build("echoserver", tls=True).path),
             "{interval}": f"{self.settings.idle_interval:g}",
         }
 
@@ -210,6 +211,7 @@ class Bench:
         arguments = ["--mode", MODES[row.kind], "--connections", str(row.connections)]
         arguments += ["--seconds", str(settings.seconds)]
         arguments += ["--warmup", str(settings.warmup)]
+        arguments += ["--watch", str(server.process.pid)]
         arguments += self._filled((*row.load, *subject.load))
         server.settle()
         try:
@@ -280,10 +282,11 @@ def judged(kind: Kind, report: dict[str, Any]) -> Sample:
     Raises:
         MeasuringError: Not one message came back.
     """
-    if kind is Kind.HANDSHAKES:
-        return {"value": report["connections"] / report["opening_seconds"]}
-    if not report["messages"]:
+    if kind is not Kind.HANDSHAKES and not report["messages"]:
         raise MeasuringError("no message came back in time")
+    busy = {name: report[name] for name in ("server_core", "load_core")}
+    if kind is Kind.HANDSHAKES:
+        return {"value": report["connections"] / report["opening_seconds"], **busy}
     latency = kind is Kind.LATENCY
     return {
         "value": report["p99_us"]
@@ -293,4 +296,5 @@ def judged(kind: Kind, report: dict[str, Any]) -> Sample:
         "p50_us": report["p50_us"],
         "p99_us": report["p99_us"],
         "extensions": report["extensions"],
+        **busy,
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -207,6 +207,7 @@ class Row:
         connections: How many.
         load: Arguments for the load generator or the client.
         note: What a reader should know.
+        yardstick: The subject that shows what the machine has to give.
     """
 
     name: str
@@ -217,6 +218,16 @@ class Row:
     connections: int = 50
     load: tuple[str, ...] = ()
     note: str = ""
+    yardstick: str = ""
+
+    def most(self, target: Target, figures: Figures) -> float | None:
+        """
+        Return the ratio that the yardstick would reach, if it was measured.
+        """
+        if not self.yardstick or target.other is None or target.difference:
+            return None
+        values = replace(target, subject=self.yardstick).values(figures)
+        return statistics.median(values) if values else None
 
     @property
     def needs_tls(self) -> bool:

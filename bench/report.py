@@ -39,6 +39,8 @@ END = "<!-- end of the results -->"
 EXPLANATION = """\
 Each figure is the median of all rounds, and so is each ratio, taken round by round; the
 range is that of the rounds. “≥ 85 %” has reached the floor of a target, not all of it.
+The yardstick is the same ratio of a program in C or C++, from the same rounds: what the
+machine and the load generator have to give.
 
 """
 
@@ -105,7 +107,8 @@ def summary(row: Row, samples: Samples) -> str:
         if values:
             spread = Spread.of(values)
             words = [number(value, row.kind) for value in spread]
-            lines.append(f"  {name:24} {words[0]:>12}   ({words[1]} to {words[2]})")
+            line = f"  {name:24} {words[0]:>12}   ({words[1]} to {words[2]})"
+            lines.append(f"{line}{busy(samples[name])}")
     for target in row.targets:
         outcome = judge(target, figures)
         mark = outcome.verdict.value
@@ -114,6 +117,26 @@ def summary(row: Row, samples: Samples) -> str:
             f"wanted {target.wanted}: {mark}"
         )
     return "".join(f"{line}\n" for line in lines)
+
+
+def core(samples: Sequence[Mapping[str, Any]], whose: str) -> str:
+    """
+    Return how much of its core somebody used, if that was watched.
+
+    Args:
+        samples: Those of all rounds.
+        whose: ``"server_core"`` or ``"load_core"``.
+    """
+    shares = [sample[whose] for sample in samples if whose in sample]
+    return f"{100 * Spread.of(shares).median:.0f} %" if shares else ""
+
+
+def busy(samples: Sequence[Mapping[str, Any]]) -> str:
+    """
+    Return, for the terminal, how much of both cores was used.
+    """
+    server, load = (core(samples, whose) for whose in ("server_core", "load_core"))
+    return f"   server {server}, load {load}" if server else ""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: int = 1) -> str:
@@ -146,8 +169,11 @@ def targets(results: Results) -> str:
             if outcome.verdict is Verdict.MISSED:
                 verdict = f"**{verdict}**"
             words = (compared(outcome), target.wanted, reached(outcome, row.kind))
-            lines.append((row.title, *words, verdict))
-    return table(("what", "compared", "target", "reached", ""), lines)
+            most = row.most(target, figures)
+            yardstick = "" if most is None else f"{most:.2f}"
+            lines.append((row.title, *words, yardstick, verdict))
+    head = ("what", "compared", "target", "reached", "yardstick", "")
+    return table(head, lines, right=2)
 
 
 def figures(row: Row, samples: Samples) -> str:
@@ -155,6 +181,7 @@ def figures(row: Row, samples: Samples) -> str:
     Return the table of a row.
     """
     has_bytes = any("--script" in row.load and s for s in samples.values())
+    has_cores = any("server_core" in s for found in samples.values() for s in found)
     head = ["", f"median, {row.kind.value}", "range"]
     lines = []
     for name, found in samples.items():
@@ -170,11 +197,15 @@ def figures(row: Row, samples: Samples) -> str:
             line.append(number(middle, row.kind))
         if has_bytes:
             line.append(f"{Spread.of([s['bytes'] for s in found]).median:.0f}")
+        if has_cores:
+            line.append(core(found, "server_core"))
         lines.append(line)
     if row.kind is Kind.LATENCY:
         head.append("50th percentile")
     if has_bytes:
         head.append("bytes per message")
+    if has_cores:
+        head.append("of its core")
     return table(head, lines, right=len(head) - 1)
 
 

@@ -94,6 +94,7 @@ def at_least(factor: float, other: str, subject: str = US) -> Target:
 
 
 C_ECHO = Subject("echo server in C", ("{echoserver}", "{port}"))
+C_ECHO_TLS = Subject(C_ECHO.name, ("{tls-echoserver}", "{port}", "{tls}"))
 
 ALL_ECHO = (
     server(US),
@@ -111,6 +112,7 @@ ASYNCIO_ECHO = (
     server(WEBSOCKETS, loop="asyncio"),
     server(PICOWS, loop="asyncio"),
     core(loop="asyncio"),
+    C_ECHO,
 )
 
 SMALL = ("--size", "64")
@@ -125,6 +127,7 @@ ECHO = (
         ALL_ECHO,
         (at_least(3.4, WEBSOCKETS), at_least(1.25, PICOWS), at_least(1.0, PICOWS_CORE)),
         load=SMALL,
+        yardstick=C_ECHO.name,
     ),
     Row(
         "echo-64-many",
@@ -133,6 +136,7 @@ ECHO = (
         ALL_ECHO,
         (at_least(24, WEBSOCKETS), at_least(6, PICOWS_CORE)),
         load=MANY,
+        yardstick=C_ECHO.name,
     ),
     Row(
         "echo-16k",
@@ -141,6 +145,7 @@ ECHO = (
         ALL_ECHO,
         (at_least(3, WEBSOCKETS), at_least(1.6, PICOWS_CORE)),
         load=LARGE,
+        yardstick=C_ECHO.name,
     ),
     Row(
         "echo-16k-many",
@@ -157,6 +162,7 @@ ECHO = (
         ASYNCIO_ECHO,
         (at_least(3.3, WEBSOCKETS),),
         load=SMALL,
+        yardstick=C_ECHO.name,
     ),
     Row(
         "echo-64-many-asyncio",
@@ -165,6 +171,7 @@ ECHO = (
         ASYNCIO_ECHO,
         (at_least(23, WEBSOCKETS),),
         load=MANY,
+        yardstick=C_ECHO.name,
     ),
     Row(
         "echo-16k-asyncio",
@@ -173,6 +180,7 @@ ECHO = (
         ASYNCIO_ECHO,
         (at_least(2.7, WEBSOCKETS),),
         load=LARGE,
+        yardstick=C_ECHO.name,
     ),
 )
 
@@ -212,6 +220,7 @@ BROADCAST = (
         (at_least(1.6, WEBSOCKETS), at_least(1.05, PICOWS_CORE)),
         connections=1000,
         load=SMALL,
+        yardstick=UWS,
     ),
     Row(
         "broadcast-many",
@@ -221,6 +230,7 @@ BROADCAST = (
         (at_least(7, WEBSOCKETS), at_least(4.5, PICOWS_CORE)),
         connections=1000,
         load=(*SMALL, "--in-flight", "8"),
+        yardstick=UWS,
     ),
     Row(
         "broadcast-deflate",
@@ -229,11 +239,13 @@ BROADCAST = (
         (
             server(US, "--broadcast", "--deflate"),
             server(WEBSOCKETS, "--broadcast", "--deflate"),
+            node(UWS, "uws.cjs", "--broadcast", "--deflate"),
         ),
         (at_least(10, WEBSOCKETS),),
         connections=1000,
         load=DEFLATE,
         note="permessage-deflate is negotiated with all receivers.",
+        yardstick=UWS,
     ),
 )
 
@@ -324,17 +336,19 @@ SECURE = (
         "tls-64",
         "Echo over TLS, 64 B, 1 in flight",
         Kind.ECHO,
-        (*TLS_SERVERS, core(*TLS)),
+        (*TLS_SERVERS, core(*TLS), C_ECHO_TLS),
         (at_least(2, WEBSOCKETS), at_least(1, PICOWS), at_least(1, PICOWS_CORE)),
         load=(*SMALL, "--tls"),
+        yardstick=C_ECHO.name,
     ),
     Row(
         "tls-16k",
         "Echo over TLS, 16 KiB, 1 in flight",
         Kind.ECHO,
-        (*TLS_SERVERS, core(*TLS)),
+        (*TLS_SERVERS, core(*TLS), C_ECHO_TLS),
         (at_least(2, WEBSOCKETS), at_least(1, PICOWS), at_least(1, PICOWS_CORE)),
         load=(*LARGE, "--tls"),
+        yardstick=C_ECHO.name,
     ),
 )
 
@@ -382,10 +396,11 @@ HANDSHAKES = Row(
     "handshakes",
     "Opening handshakes",
     Kind.HANDSHAKES,
-    (server(US), server(WEBSOCKETS), server(PICOWS), core()),
+    (server(US), server(WEBSOCKETS), server(PICOWS), core(), C_ECHO),
     (at_least(2, WEBSOCKETS), at_least(2.5, PICOWS), at_least(2.5, PICOWS_CORE)),
-    connections=1000,
+    connections=4000,
     note="32 at a time, with a request as long as a browser's.",
+    yardstick=C_ECHO.name,
 )
 
 

@@ -1,6 +1,8 @@
 // An echo server for WebSocket clients: one thread, epoll, as little as the protocol allows.
 //
-//     echoserver PORT
+//     echoserver PORT [FILE]
+//
+// With a file, which holds a certificate and its key, it speaks TLS.
 //
 // It stands at the other end of clients that are measured, and shows as a server what the machine and the load
 // generator have to give. It closes on a malformed frame and accepts no extension; it is no product.
@@ -14,8 +16,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#ifdef WITH_TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
 
-enum { MAX_EVENTS = 512, READ_SIZE = 1 << 18, MAX_HEAD = 8192, MAX_MESSAGE = 1 << 24, DIGEST_SIZE = 20 };
+enum { MAX_EVENTS = 512, READ_SIZE = 1 << 18, TLS_READ_SIZE = 1 << 16, MAX_HEAD = 8192, MAX_MESSAGE = 1 << 24, DIGEST_SIZE = 20 };
 
 typedef struct {
     uint8_t *bytes;
@@ -26,10 +32,16 @@ typedef struct {
     int fd;
     bool is_open, wants_write, is_closing;
     buffer in, out;
+#ifdef WITH_TLS
+    SSL *ssl;
+#endif
 } connection;
 
 static int poll_fd;
 static uint8_t *read_buffer;
+#ifdef WITH_TLS
+static SSL_CTX *tls_context;
+#endif
 
 static void append(buffer *b, const uint8_t *data, size_t size) {
     if (b->start == b->end) b->start = b->end = 0;
@@ -45,6 +57,23 @@ static void append(buffer *b, const uint8_t *data, size_t size) {
     }
     memcpy(b->bytes + b->end, data, size);
     b->end += size;
+}
+
+// Return what was written or read, 0 for "later", or -1 for the end of the connection.
+static ssize_t transfer(connection *c, const uint8_t *out, uint8_t *in, size_t size) {
+#ifdef WITH_TLS
+    if (c->ssl != NULL) {
+        ERR_clear_error();
+        // The first of them shakes hands.
+        int done = out ? SSL_write(c->ssl, out, (int)size) : SSL_read(c->ssl, in, (int)size);
+        if (done > 0) return done;
+        int error = SSL_get_error(c->ssl, done);
+        return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
+    }
+#endif
+    ssize_t done = out ? send(c->fd, out, size, MSG_NOSIGNAL) : recv(c->fd, in, size, 0);
+    if (done > 0) return done;
+    return done < 0 && errno == EAGAIN ? 0 : -1;
 }
 
 // SHA-1 (RFC 3174) of a short text, for Sec-WebSocket-Accept.
@@ -151,6 +180,9 @@ static bool echo(connection *c) {
 }
 
 static void close_connection(connection *c) {
+#ifdef WITH_TLS
+    SSL_free(c->ssl);
+#endif
     close(c->fd);
     free(c->in.bytes);
     free(c->out.bytes);
@@ -160,9 +192,9 @@ static void close_connection(connection *c) {
 static bool flush_output(connection *c) {
     buffer *out = &c->out;
     while (out->start < out->end) {
-        ssize_t done = send(c->fd, out->bytes + out->start, out->end - out->start, MSG_NOSIGNAL);
-        if (done < 0 && errno != EAGAIN) return false;
-        if (done < 0) break;
+        ssize_t done = transfer(c, out->bytes + out->start, NULL, out->end - out->start);
+        if (done < 0) return false;
+        if (done == 0) break;
         out->start += (size_t)done;
     }
     bool wants_write = out->start < out->end;
@@ -175,12 +207,52 @@ static bool flush_output(connection *c) {
     return !(c->is_closing && !wants_write);
 }
 
+// TLS gives a record at a time, and may have read more of them.
+static bool has_more(connection *c) {
+#ifdef WITH_TLS
+    return c->ssl != NULL && SSL_has_pending(c->ssl);
+#else
+    (void)c;
+    return false;
+#endif
+}
+
 static bool is_readable(connection *c) {
-    ssize_t got = recv(c->fd, read_buffer, READ_SIZE, 0);
-    if (got <= 0) return got < 0 && errno == EAGAIN;
-    append(&c->in, read_buffer, (size_t)got);
-    if (!c->is_open && !open_connection(c)) return false;
-    return !c->is_open || echo(c);
+    ssize_t got;
+    do {
+        got = transfer(c, NULL, read_buffer, READ_SIZE);
+        if (got <= 0) return got == 0;
+        append(&c->in, read_buffer, (size_t)got);
+        if (!c->is_open && !open_connection(c)) return false;
+        if (c->is_open && !echo(c)) return false;
+    } while (has_more(c));
+    return true;
+}
+
+static void use_certificate(const char *file) {
+#ifdef WITH_TLS
+    tls_context = SSL_CTX_new(TLS_server_method());
+    if (tls_context == NULL || SSL_CTX_use_certificate_chain_file(tls_context, file) != 1
+        || SSL_CTX_use_PrivateKey_file(tls_context, file, SSL_FILETYPE_PEM) != 1)
+        fail("%s: %s", file, ERR_reason_error_string(ERR_peek_error()));
+    SSL_CTX_set_mode(tls_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    // One recv() for as much as there is, not two for each record.
+    SSL_CTX_set_read_ahead(tls_context, 1);
+    SSL_CTX_set_default_read_buffer_len(tls_context, TLS_READ_SIZE);
+#else
+    fail("%s: this echo server was compiled without TLS", file);
+#endif
+}
+
+static void start_tls(connection *c) {
+#ifdef WITH_TLS
+    if (tls_context == NULL) return;
+    c->ssl = SSL_new(tls_context);
+    if (c->ssl == NULL || !SSL_set_fd(c->ssl, c->fd)) fail("out of memory for TLS");
+    SSL_set_accept_state(c->ssl);
+#else
+    (void)c;
+#endif
 }
 
 static void accept_all(int listener) {
@@ -189,6 +261,7 @@ static void accept_all(int listener) {
         connection *c = allocate(1, sizeof *c);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
         c->fd = fd;
+        start_tls(c);
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event);
     }
@@ -204,8 +277,9 @@ static int listen_on(int port) {
 }
 
 int main(int count, char **arguments) {
-    int port = count == 2 ? atoi(arguments[1]) : 0;
-    if (port < 1 || port > 65535) fail("usage: echoserver PORT");
+    int port = count == 2 || count == 3 ? atoi(arguments[1]) : 0;
+    if (port < 1 || port > 65535) fail("usage: echoserver PORT [FILE]");
+    if (count == 3) use_certificate(arguments[2]);
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;

@@ -14,6 +14,7 @@
 //     --concurrency N   handshakes in progress at the same time
 //     --script FILE     messages to send instead of plain ones (bench/messages.py writes such files)
 //     --extensions X    the value of Sec-WebSocket-Extensions, to offer compression
+//     --watch PID       the server's process: report how much of a core it used
 //
 // Every frame that comes back is checked: opcode, size and payload (with a script: opcode only).
 // The result is one line of JSON on standard output; for idle, one when all are open and one at the end.
@@ -35,7 +36,7 @@
 #include <openssl/ssl.h>
 #endif
 
-enum { READ_SIZE = 1 << 20, MAX_EVENTS = 512, MAX_SAMPLES = 1 << 20, MAX_HEAD = 8192 };
+enum { READ_SIZE = 1 << 20, TLS_READ_SIZE = 1 << 16, MAX_EVENTS = 512, MAX_SAMPLES = 1 << 20, MAX_HEAD = 8192 };
 enum { SOURCE_ADDRESSES = 16 };
 enum mode { ECHO, FAN, IDLE, CONNECT };
 enum phase { CONNECTING, TLS_HANDSHAKE, OPENING, OPEN };
@@ -72,6 +73,7 @@ static struct {
     uint64_t messages;
     bool text, tls;
     const char *script, *extensions;
+    int watch;
 } options = {.connections = 1, .in_flight = 1, .concurrency = 32, .size = 64, .seconds = 1, .messages = UINT64_MAX, .extensions = ""};
 
 // What is sent, again and again: frames, one behind the other.
@@ -95,6 +97,8 @@ static uint64_t messages, bytes, pings, fan_due;
 static double *samples;
 static size_t sample_count;
 static bool counting;
+// Processor time when measuring began, of this process and of the server.
+static double load_cpu, server_cpu;
 static char request[2048];
 static int request_size;
 #ifdef WITH_TLS
@@ -382,6 +386,16 @@ static size_t receive_head(connection *c, const uint8_t *data, size_t size) {
     return size;
 }
 
+// TLS gives a record at a time, and may have read more of them.
+static bool has_more(connection *c) {
+#ifdef WITH_TLS
+    return c->ssl != NULL && SSL_has_pending(c->ssl);
+#else
+    (void)c;
+    return false;
+#endif
+}
+
 static void is_readable(connection *c) {
     for (;;) {
         ssize_t got = transfer(c, NULL, read_buffer, READ_SIZE);
@@ -389,8 +403,7 @@ static void is_readable(connection *c) {
         if (got == 0) return;
         size_t used = c->phase == OPENING ? receive_head(c, read_buffer, (size_t)got) : 0;
         if (used < (size_t)got) receive(c, read_buffer + used, (size_t)got - used);
-        // A record of TLS is a read of its own; otherwise the kernel would have given more.
-        if (!options.tls) return;
+        if (!has_more(c)) return;
     }
 }
 
@@ -435,6 +448,19 @@ static void stall_some(void) {
     }
 }
 
+// The processor time that a process has used, in seconds; 0 stands for this one.
+static double cpu_seconds(int process) {
+    clockid_t clock;
+    struct timespec time;
+    if (clock_getcpuclockid(process, &clock) || clock_gettime(clock, &time)) fail("--watch: there is no process %d", process);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void watch_cores(void) {
+    load_cpu = cpu_seconds(0);
+    if (options.watch) server_cpu = cpu_seconds(options.watch);
+}
+
 static void run_for(double seconds) {
     uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
     while (now_ns() < end && messages < options.messages) turn(10);
@@ -459,11 +485,14 @@ static double percentile(double share) {
 }
 
 static void report(double seconds, double opening_seconds) {
+    load_cpu = cpu_seconds(0) - load_cpu;
+    if (options.watch) server_cpu = cpu_seconds(options.watch) - server_cpu;
+    double watched = options.mode == CONNECT ? opening_seconds : seconds;
     qsort(samples, sample_count, sizeof *samples, by_size);
     printf("{\"connections\": %d, \"opening_seconds\": %.6f, \"seconds\": %.6f, \"messages\": %llu, \"bytes\": %llu, "
-           "\"pings\": %llu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"extensions\": \"",
+           "\"pings\": %llu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"load_core\": %.3f, \"server_core\": %.3f, \"extensions\": \"",
            opened, opening_seconds, seconds, (unsigned long long)messages, (unsigned long long)bytes,
-           (unsigned long long)pings, percentile(0.5), percentile(0.99));
+           (unsigned long long)pings, percentile(0.5), percentile(0.99), load_cpu / watched, server_cpu / watched);
     for (const char *c = chosen_extensions; *c; c++)
         if (*c >= ' ' && *c != '"' && *c != '\\') putchar(*c);
     puts("\"}");
@@ -476,6 +505,9 @@ static void start_tls(void) {
     // Certificates are made for the run; what is measured is speed.
     SSL_CTX_set_verify(tls_context, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_mode(tls_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    // One recv() for as much as there is, not two for each record.
+    SSL_CTX_set_read_ahead(tls_context, 1);
+    SSL_CTX_set_default_read_buffer_len(tls_context, TLS_READ_SIZE);
 #else
     fail("this load generator was compiled without TLS: OpenSSL's headers (libssl-dev) were missing");
 #endif
@@ -493,7 +525,7 @@ static void read_options(int count, char **arguments) {
     static const struct option names[] = {
         {"port", 1, 0, 'p'}, {"mode", 1, 0, 'm'}, {"connections", 1, 0, 'c'}, {"size", 1, 0, 'b'},
         {"in-flight", 1, 0, 'f'}, {"seconds", 1, 0, 's'}, {"warmup", 1, 0, 'w'}, {"concurrency", 1, 0, 'j'}, {"receivers", 1, 0, 'r'}, {"stalled", 1, 0, 'i'}, {"messages", 1, 0, 'n'},
-        {"script", 1, 0, 'x'}, {"extensions", 1, 0, 'e'}, {"text", 0, 0, 't'}, {"tls", 0, 0, 'T'}, {0}};
+        {"script", 1, 0, 'x'}, {"extensions", 1, 0, 'e'}, {"watch", 1, 0, 'W'}, {"text", 0, 0, 't'}, {"tls", 0, 0, 'T'}, {0}};
     int letter, mode = -1;
     while ((letter = getopt_long(count, arguments, "", names, NULL)) != -1) switch (letter) {
         case 'p': options.port = (int)number("port", optarg, 1, 65535); break;
@@ -509,6 +541,7 @@ static void read_options(int count, char **arguments) {
         case 'n': options.messages = (uint64_t)number("messages", optarg, 1, 1e15); break;
         case 'x': options.script = optarg; break;
         case 'e': options.extensions = optarg; break;
+        case 'W': options.watch = (int)number("watch", optarg, 1, 1 << 30); break;
         case 't': options.text = true; break;
         case 'T': options.tls = true; break;
         default: exit(2);
@@ -536,6 +569,7 @@ int main(int count, char **arguments) {
     // Whatever happens, it ends.
     alarm((unsigned)(options.seconds + options.warmup) + 120);
 
+    watch_cores();
     double opening_seconds = open_all();
     uint64_t begin = now_ns();
     if (options.mode == IDLE) {
@@ -545,6 +579,7 @@ int main(int count, char **arguments) {
         for (int i = 0; i < (options.mode == ECHO ? opened : 1); i++) send_batch(&connections[i]);
         run_for(options.warmup);
         counting = true;
+        watch_cores();
         begin = now_ns();
         run_for(options.seconds);
     }

@@ -14,7 +14,7 @@ from bench.machine import describe
 from bench.measuring import Bench, judged
 from bench.model import Kind, Row, Settings, Subject
 from bench.processes import MeasuringError, Server, cores, last_line
-from bench.rows import CLIENT, HANDSHAKES, HUBS, IMPORT, server
+from bench.rows import C_ECHO_TLS, CLIENT, HANDSHAKES, HUBS, IMPORT, server
 from socketeer.asyncio.client import connect
 
 TINY = Settings(
@@ -61,6 +61,22 @@ async def test_the_echo_server_in_c_echoes(echo_server):
 
     assert messages == echoes
     assert 1000 == client.close_code
+
+
+def test_the_echo_server_in_c_speaks_tls(bench, compiler):
+    """
+    Messages longer than a record come back whole; how busy it was is reported.
+    """
+    if not natives.has_tls():
+        pytest.skip("OpenSSL's headers are missing")
+    load = ("--tls", "--size", "40000")
+    row = Row("tls", "TLS", Kind.ECHO, (C_ECHO_TLS,), (), connections=2, load=load)
+
+    (sample,) = bench.measure(row)[C_ECHO_TLS.name]
+
+    assert sample["value"] > 0
+    assert 0 < sample["server_core"] <= 1.5
+    assert 0 < sample["load_core"] <= 1.5
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,18 @@ def test_targets_are_about_subjects_of_their_row():
             assert {target.subject, target.other or target.subject} <= subjects
 
 
+def test_yardsticks_are_subjects_of_their_row():
+    """
+    What the machine has to give is measured in the same rounds.
+    """
+    yardsticks = {row.name: row.yardstick for row in ROWS if row.yardstick}
+
+    assert "echo-64" in yardsticks
+    for row in ROWS:
+        if row.yardstick:
+            assert row.yardstick in {subject.name for subject in row.subjects}
+
+
 def test_every_row_is_drawn_once():
     """
     Charts show all rows, and each of them in one place.
