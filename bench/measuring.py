@@ -216,6 +216,8 @@ class Bench:
         server.settle()
         try:
             report = load(server.port, self._load_core, arguments, settings.seconds)
+            # Closing connections takes the core from whoever is next.
+            server.settle()
             return judged(row.kind, report)
         except MeasuringError as error:
             raise MeasuringError(

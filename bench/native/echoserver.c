@@ -11,6 +11,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -280,6 +281,8 @@ int main(int count, char **arguments) {
     int port = count == 2 || count == 3 ? atoi(arguments[1]) : 0;
     if (port < 1 || port > 65535) fail("usage: echoserver PORT [FILE]");
     if (count == 3) use_certificate(arguments[2]);
+    // OpenSSL writes without MSG_NOSIGNAL.
+    signal(SIGPIPE, SIG_IGN);
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
