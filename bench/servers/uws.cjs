@@ -5,8 +5,8 @@ const [port, ...options] = process.argv.slice(2);
 const broadcasts = options.includes("--broadcast"), compresses = options.includes("--deflate");
 const application = uws.App();
 application.ws("/*", {
-  // One compressor for all, and so one compression of each message.
-  compression: compresses ? uws.SHARED_COMPRESSOR : uws.DISABLED,
+  // One compressor for all, and so one compression of each message; clients have context.
+  compression: compresses ? uws.SHARED_COMPRESSOR | uws.DEDICATED_DECOMPRESSOR_4KB : uws.DISABLED,
   idleTimeout: 0,
   maxBackpressure: 16 * 1024 * 1024,
   maxPayloadLength: 16 * 1024 * 1024,
