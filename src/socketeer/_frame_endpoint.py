@@ -50,6 +50,8 @@ class FrameEndpoint(Endpoint):
         max_fragment_size: Largest frame accepted, in bytes, or -1 for any.
         state: How far the connection has got: 0 CONNECTING to 3 CLOSED.
         logger: Where frames and changes of state are logged.
+        events: Where what is received goes.
+        writes: Where what is to be written goes, frame by frame.
 
     Attributes:
         events: What was received and not yet fetched.
@@ -71,9 +73,11 @@ class FrameEndpoint(Endpoint):
         max_fragment_size: int,
         state: int,
         logger: LoggerLike,
+        events: list[Event],
+        writes: list[bytes],
     ) -> None:
-        self.events: list[Event] = []
-        self.writes: list[bytes] = []
+        self.events = events
+        self.writes = writes
         self.extensions: Sequence[Extension] = []
         self.logger = logger
         self.debug = False

@@ -29,6 +29,8 @@ __all__ = [
     "write_response",
 ]
 
+_ACCEPTED = HTTPStatus.SWITCHING_PROTOCOLS.value
+
 _FAILED = "Failed to open a WebSocket connection"
 
 # Answers, status and text: when the request took too long, when a hook did, and when
@@ -123,10 +125,14 @@ class Answering:
         refusal = server.locate(connection, protocol, request)
         if refusal is not None:
             return refusal
-        response = yield from self._ask("process_request", before, connection, request)
+        response: Response | None = None
+        if before is not None:
+            response = yield from self._ask(
+                "process_request", before, connection, request
+            )
         if response is None:
             response = protocol.accept(request)
-            if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            if response.status_code == _ACCEPTED:
                 # Whom nobody would close the connection of is not counted, either.
                 refusal = self._refuse_late() or server.admit(connection, protocol)
                 if refusal is not None:
@@ -134,13 +140,13 @@ class Answering:
         if server.server_header is not None:
             response.headers["Server"] = server.server_header
         connection.response = response
-        other = yield from self._ask(
-            "process_response", after, connection, request, response
-        )
-        if other is not None:
-            response = other
+        if after is not None:
+            other = yield from self._ask(
+                "process_response", after, connection, request, response
+            )
+            response = other or response
         refusal = None
-        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        if response.status_code == _ACCEPTED:
             # Maybe the hook took its time.
             refusal = self._refuse_late()
         return refusal or response
@@ -152,13 +158,11 @@ class Answering:
         return closing_response(self._protocol) if self._server.is_closing() else None
 
     def _ask(
-        self, name: str, hook: Callable[..., Any] | None, connection: Any, *args: Any
+        self, name: str, hook: Callable[..., Any], connection: Any, *args: Any
     ) -> Generator[_Call, object, Response | None]:
         """
-        Have a hook called, if there is one, and return its response.
+        Have a hook called, and return its response.
         """
-        if hook is None:
-            return None
         try:
             result = yield functools.partial(hook, connection, *args)
             return check_response(name, result)

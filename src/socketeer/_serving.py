@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _compatibility
-from ._connection import message_limits
 from ._negotiation import negotiation_arguments
 from .extensions.permessage_deflate import enable_server_permessage_deflate
 from .server import ServerProtocol
@@ -60,11 +59,8 @@ class ConnectionFactory:
         protocol = ServerProtocol(
             select_subprotocol=None if hook is None else select,
             **self.protocol_arguments,
+            _endpoint=endpoint,
         )
-        if endpoint is not None:
-            limits = message_limits(protocol)
-            endpoint.max_message_size, endpoint.max_fragment_size = limits
-            protocol.hand_over(endpoint)
         connection = self.create_connection(
             *before, protocol, *after, **self.connection_arguments
         )

@@ -145,7 +145,7 @@ class ClientProtocol(Protocol):
             f"{request.method} {request.path} {request.protocol}",
             request.headers,
         )
-        self._frames.writes.append(request.serialize())
+        self._writes.append(request.serialize())
 
     # Response
 
@@ -171,7 +171,7 @@ class ClientProtocol(Protocol):
             response.headers,
             response.body,
         )
-        self._frames.events.append(response)
+        self._events.append(response)
         try:
             self.process_response(response)
         except InvalidHandshake as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -13,6 +14,7 @@ __all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
 # "field-content" of RFC 9110, 5.5, with spaces allowed at both ends. What
 # is forbidden could end the header early and begin another one.
 _is_valid_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
+_VALUE_BYTES = bytes(byte for byte in range(256) if _is_valid_value(chr(byte)))
 
 # Names and values that many handshakes have. Packed, each is one character, of
 # those that no valid header has; a line feed is not among them.
@@ -53,6 +55,17 @@ _CODES: dict[str, str] = dict(
     )
 )
 _WORDS: dict[str, str] = {code: word for word, code in _CODES.items()}
+# Called with a word twice: its code, or itself.
+_code = _CODES.get
+
+
+def _are_valid(values: list[str]) -> bool:
+    """Tell whether values could all stand in headers; quickly, if they are long."""
+    try:
+        encoded = "".join(values).encode("iso-8859-1")
+    except UnicodeEncodeError:
+        return False
+    return not encoded.translate(None, _VALUE_BYTES)
 
 
 class MultipleValuesError(LookupError):
@@ -97,21 +110,21 @@ class Headers(MutableMapping[str, str]):
     def __init__(self, *args: HeadersLike, **kwargs: str) -> None:
         self._items: list[tuple[str, str]] = []
         self._index: dict[str, list[str]] = {}
-        self.update(*args, **kwargs)
+        if args or kwargs:
+            self.update(*args, **kwargs)
 
     @classmethod
     def _from_valid_items(cls, items: list[tuple[str, str]]) -> Headers:
         """Make headers of items which a parser has validated already."""
-        index: dict[str, list[str]] = {}
         headers = cls.__new__(cls)
         headers._items = items  # noqa: SLF001 - an instance of this class
+        index = {name.lower(): [value] for name, value in items}
+        if len(index) < len(items):
+            # Some names occur several times.
+            index = {key: [] for key in index}
+            for name, value in items:
+                index[name.lower()].append(value)
         headers._index = index  # noqa: SLF001
-        for name, value in items:
-            key = name.lower()
-            if key in index:
-                index[key].append(value)
-            else:
-                index[key] = [value]
         return headers
 
     # Memory
@@ -126,11 +139,10 @@ class Headers(MutableMapping[str, str]):
             What they were packed into; :obj:`None` if nothing was done, because
             a value is not valid.
         """
-        words = [word for item in self._items for word in item]
-        # Only headers set with set_insecure() have others.
-        if not _is_valid_value("".join(words)):
+        words = list(itertools.chain.from_iterable(self._items))
+        if not _are_valid(words):
             return None
-        packed = "\n".join([_CODES.get(word, word) for word in words])
+        packed = "\n".join(map(_code, words, words))
         self._packed = packed
         del self._items, self._index
         return packed

@@ -354,6 +354,11 @@ def check_upgrade(headers: Headers) -> None:
         InvalidUpgrade: It has other values, or none.
         InvalidHeaderFormat: It doesn't follow the grammar.
     """
+    # As most of them are.
+    if headers.get_all("Connection") == ["Upgrade"] and headers.get_all("Upgrade") == [
+        "websocket"
+    ]:
+        return
     connection: list[ConnectionOption] = [
         option
         for value in headers.get_all("Connection")

@@ -75,11 +75,14 @@ _is_target = re.compile(rb"[\x21-\x7e]+").fullmatch
 _is_number = re.compile(rb"[0-9]{1,18}").fullmatch
 _is_hexadecimal = re.compile(rb"[0-9A-Fa-f]{1,15}").fullmatch
 
-# A request line and header lines which are right beyond doubt.
+# A request line which is right beyond doubt.
 _match_request_line = re.compile(
-    rf"({_TCHAR}+) ([\x21-\x7e]+) (HTTP/1\.[01])\r\n"
-).match
-_find_headers = re.compile(rf"^({_TCHAR}+):({_FIELD_TEXT})\r\n", re.MULTILINE).findall
+    rf"({_TCHAR}+) ([\x21-\x7e]+) (HTTP/1\.[01])"
+).fullmatch
+
+# What names consist of, and what all lines consist of but for their ends.
+_NAME_BYTES = bytes(byte for byte in range(256) if _is_token(bytes([byte])))
+_LINE_BYTES = bytes(byte for byte in range(256) if _is_field_text(bytes([byte])))
 
 # Words of nearly all requests, so that no request needs to have them for itself.
 _COMMON = {word: word for word in ("GET", "HTTP/1.1")}
@@ -175,30 +178,19 @@ def parse_request_head(data: bytes) -> Request:
         NotImplementedError: As :meth:`Request.parse`.
         ValueError: As :meth:`Request.parse`.
     """
-    text = str(data, "iso-8859-1")
-    match = _match_request_line(text)
-    if match and len(text) <= min(MAX_LINE_LENGTH, MAX_HEAD_SIZE):
-        pairs = _find_headers(text, match.end())
-        breaks = text.count("\r\n")
-        # A line that isn't among the pairs, apart from the first and the
-        # last, is wrong; so is one that LF alone divides. A head shorter
-        # than the limit for a line has no line beyond it.
-        if (
-            breaks == text.count("\n") == len(pairs) + 2
-            and len(pairs) <= MAX_NUM_HEADERS
-            and text.endswith("\r\n\r\n")
-        ):
-            headers = Headers._from_valid_items(  # noqa: SLF001 - not for users
-                [(name, value.strip(" \t")) for name, value in pairs]
-            )
-            _refuse_body(headers)
-            method, target, protocol = match.groups()
-            return Request(
-                target,
-                headers,
-                _COMMON.get(method, method),
-                _COMMON.get(protocol, protocol),
-            )
+    lines = _split_head(data)
+    match = _match_request_line(lines[0])
+    items = _split_headers(lines) if match else None
+    if match and items is not None:
+        headers = Headers._from_valid_items(items)  # noqa: SLF001 - not for users
+        _refuse_body(headers)
+        method, target, protocol = match.groups()
+        return Request(
+            target,
+            headers,
+            _COMMON.get(method, method),
+            _COMMON.get(protocol, protocol),
+        )
     reader = StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
@@ -208,6 +200,48 @@ def parse_request_head(data: bytes) -> Request:
             next(request)
     except StopIteration as result:
         return typing.cast("Request", result.value)
+
+
+def _split_head(data: bytes) -> list[str]:
+    """
+    Take a head apart: its lines, and two empty strings for what follows the last two
+    line breaks.
+
+    Returns:
+        A list with nothing in its first line if there may be anything wrong.
+    """
+    # A head shorter than the limit for a line has no line beyond it.
+    if len(data) <= min(MAX_LINE_LENGTH, MAX_HEAD_SIZE) and data[-4:] == b"\r\n\r\n":
+        lines = str(data, "iso-8859-1").split("\r\n")
+        # All that no line may have belongs to the breaks between them.
+        if len(data.translate(None, _LINE_BYTES)) == 2 * (len(lines) - 1):
+            return lines
+    return [""]
+
+
+def _split_headers(lines: list[str]) -> list[tuple[str, str]] | None:
+    """
+    Return names and values of headers.
+
+    Args:
+        lines: Those of a head.
+
+    Returns:
+        :obj:`None` if there may be anything wrong.
+    """
+    if len(lines) - 3 > MAX_NUM_HEADERS:
+        return None
+    names = ""
+    items = []
+    for line in lines[1:-2]:
+        name, colon, value = line.partition(":")
+        if not (name and colon):
+            return None
+        names += name
+        items.append((name, value.strip(" \t")))
+    if names.encode("iso-8859-1").translate(None, _NAME_BYTES):
+        return None
+    return items
 
 
 @dataclasses.dataclass

@@ -79,6 +79,9 @@ OPEN = State.OPEN
 CLOSING = State.CLOSING
 CLOSED = State.CLOSED
 
+# By number: quicker than to call the class.
+_STATES = tuple(State)
+
 
 class Protocol:
     """
@@ -109,6 +112,7 @@ class Protocol:
         state: State = OPEN,
         max_size: int | tuple[int | None, int | None] | None = 2**20,
         logger: LoggerLike | None = None,
+        _endpoint: Endpoint | None = None,
     ) -> None:
         if logger is None:
             logger = logging.getLogger(f"socketeer.{side.name.lower()}")
@@ -119,15 +123,27 @@ class Protocol:
         self.subprotocol: Subprotocol | None = None
         self.handshake_exc: Exception | None = None
         max_message_size, max_fragment_size = _parse_limits(max_size)
-        self._frames = FrameEndpoint(
-            is_client=side is CLIENT,
-            max_message_size=max_message_size,
-            max_fragment_size=max_fragment_size,
-            state=state,
-            logger=logger,
-        )
+        # What was received and what is to be written, of the opening handshake and,
+        # if the endpoint has a window, of the connection.
+        self._events: list[Event] = []
+        self._writes: list[bytes] = []
         # Who has the state and, once it is OPEN, the connection.
-        self._endpoint: Endpoint = self._frames
+        self._endpoint: Endpoint
+        if _endpoint is None:
+            self._endpoint = FrameEndpoint(
+                is_client=side is CLIENT,
+                max_message_size=max_message_size,
+                max_fragment_size=max_fragment_size,
+                state=state,
+                logger=logger,
+                events=self._events,
+                writes=self._writes,
+            )
+        else:
+            self._endpoint = _endpoint
+            _endpoint.max_message_size = max_message_size
+            _endpoint.max_fragment_size = max_fragment_size
+            _endpoint.state = state
         self._extensions: Sequence[Extension] = []
         # The bytes of the opening handshake, and who reads them.
         self._reader = StreamReader()
@@ -147,7 +163,7 @@ class Protocol:
     @property
     def state(self) -> State:
         """How far the connection has got."""
-        return State(self._endpoint.state)
+        return _STATES[self._endpoint.state]
 
     @state.setter
     def state(self, state: State) -> None:
@@ -163,8 +179,8 @@ class Protocol:
     @extensions.setter
     def extensions(self, extensions: Sequence[Extension]) -> None:
         self._extensions = extensions
-        if self._endpoint is self._frames:
-            self._frames.extensions = extensions
+        if isinstance(self._endpoint, FrameEndpoint):
+            self._endpoint.extensions = extensions
 
     @property
     def max_message_size(self) -> int | None:
@@ -304,10 +320,10 @@ class Protocol:
         """Pass on what was received behind the opening handshake."""
         if self._endpoint.discarding:
             self._reader.discard()
-        elif self._endpoint is self._frames:
+        elif isinstance(self._endpoint, FrameEndpoint):
             data = self._reader.buffer
             self._reader.buffer = bytearray()
-            self._frames.receive_data(data, len(data))
+            self._endpoint.receive_data(data, len(data))
 
     # Sending
 
@@ -451,7 +467,8 @@ class Protocol:
             handshake. Fragments aren't put together, and text isn't
             validated.
         """
-        events, self._frames.events = self._frames.events, []
+        events = self._events.copy()
+        self._events.clear()
         return events
 
     def data_to_send(self) -> list[bytes]:
@@ -464,7 +481,8 @@ class Protocol:
             Bytes to write, in order. Empty bytes, :data:`SEND_EOF`, mean
             that the connection is to be half-closed; they come last.
         """
-        writes, self._frames.writes = self._frames.writes, []
+        writes = self._writes.copy()
+        self._writes.clear()
         if self.eof_sent and not self._eof_written:
             self._eof_written = True
             writes.append(SEND_EOF)
@@ -507,7 +525,8 @@ class Protocol:
         """
         data = bytes(self._reader.buffer)
         self._reader = _NO_READER
-        self._frames = _NO_FRAMES
+        self._events = _NO_EVENTS
+        self._writes = _NO_WRITES
         # Shorter than a list, above all if it is empty.
         self._extensions = tuple(self._extensions)
         return data
@@ -535,13 +554,8 @@ class Protocol:
 # What a protocol has when others have its connection: nothing comes or goes.
 _NO_READER = StreamReader()
 _NO_READER.feed_eof()
-_NO_FRAMES = FrameEndpoint(
-    is_client=True,
-    max_message_size=UNLIMITED,
-    max_fragment_size=UNLIMITED,
-    state=OPEN,
-    logger=logging.getLogger("socketeer"),
-)
+_NO_EVENTS: list[Event] = []
+_NO_WRITES: list[bytes] = []
 
 
 def _parse_limits(

@@ -7,12 +7,14 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import functools
 import http
 import re
 import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Final, Literal
 
+from ._core.endpoint import Endpoint
 from .datastructures import Headers, MultipleValuesError
 from .exceptions import (
     HeaderLineTooLong,
@@ -119,8 +121,11 @@ class ServerProtocol(Protocol):
         state: State = CONNECTING,
         max_size: int | tuple[int | None, int | None] | None = 2**20,
         logger: LoggerLike | None = None,
+        _endpoint: Endpoint | None = None,
     ) -> None:
-        super().__init__(SERVER, state=state, max_size=max_size, logger=logger)
+        super().__init__(
+            SERVER, state=state, max_size=max_size, logger=logger, _endpoint=_endpoint
+        )
         self.origins = (SAME_HOST,) if origins == SAME_HOST else origins
         self.available_extensions = extensions
         self.available_subprotocols = subprotocols
@@ -162,7 +167,7 @@ class ServerProtocol(Protocol):
             f"{request.method} {request.path} {request.protocol}",
             request.headers,
         )
-        self._frames.events.append(request)
+        self._events.append(request)
         # A client may not send frames before the response (RFC 6455, 4.1),
         # and extensions aren't known yet: they wait for send_response().
         while True:
@@ -200,11 +205,14 @@ class ServerProtocol(Protocol):
             request._exception = exc  # noqa: SLF001 - for its deprecated property
             self.handshake_exc = exc
             return self._make_rejection(exc)
-        headers = Headers()
-        headers["Date"] = _format_date(time.time())
-        headers["Upgrade"] = "websocket"
-        headers["Connection"] = "Upgrade"
-        headers["Sec-WebSocket-Accept"] = accept_header
+        headers = Headers._from_valid_items(  # noqa: SLF001 - not for users
+            [
+                ("Date", _format_date(int(time.time()))),
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+                ("Sec-WebSocket-Accept", accept_header),
+            ]
+        )
         if extensions_header is not None:
             headers["Sec-WebSocket-Extensions"] = extensions_header
         if protocol_header is not None:
@@ -438,7 +446,7 @@ class ServerProtocol(Protocol):
             response = dataclasses.replace(response, body=b"")
         status = f"{response.status_code:d} {response.reason_phrase}"
         self._log_head(">", f"HTTP/1.1 {status}", response.headers, response.body)
-        self._frames.writes.append(response.serialize())
+        self._writes.append(response.serialize())
         if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
             self.state = OPEN
             self.logger.info("connection open")
@@ -458,7 +466,7 @@ def rejection(status: StatusLike, text: str) -> Response:
     body = text.encode()
     headers = Headers(
         [
-            ("Date", _format_date(time.time())),
+            ("Date", _format_date(int(time.time()))),
             ("Connection", "close"),
             ("Content-Length", str(len(body))),
             ("Content-Type", "text/plain; charset=utf-8"),
@@ -477,7 +485,9 @@ def _explain(exc: BaseException) -> str:
     return f"{_FAILED}: {'; '.join(texts)}.\n"
 
 
-def _format_date(at: float) -> str:
+# Nearly all handshakes of a second have the same.
+@functools.lru_cache(maxsize=1)
+def _format_date(at: int) -> str:
     """Write a time for a ``Date`` header (RFC 9110, 5.6.7)."""
     # The standard library's function is in a package as large as ours.
     year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(at)

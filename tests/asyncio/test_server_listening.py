@@ -190,6 +190,23 @@ async def test_a_bound_sock_that_does_not_listen_yet():
             await assert_echoes(connecting(f"ws://127.0.0.1:{port_of(server)}"))
 
 
+async def test_small_answers_are_not_held_back():
+    """
+    Accepted connections do without Nagle's algorithm.
+    """
+    delays = []
+
+    async def handler(connection):
+        sock = connection.transport.get_extra_info("socket")
+        delays.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0)
+        await echo(connection)
+
+    async with serving(handler) as running:
+        await assert_echoes(connecting(running.uri))
+
+    assert [False] == delays
+
+
 async def test_host_and_sock_exclude_each_other():
     """
     The error is that of `loop.create_server()`.

@@ -97,6 +97,9 @@ class Binding:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, True)
         if not watches_sockets(loop):
             return await self._listen_by_loop(server, sockets)
+        for sock in sockets:
+            # Accepted sockets inherit it.
+            write_at_once(sock)
         listener = Listener(
             sockets,
             self._backlog,
@@ -150,7 +153,6 @@ class Binding:
             self._turn_away(server, sock)
             return
         link = new_link(is_client=False)
-        write_at_once(sock)
         wire: Wire
         if self._ssl is None:
             wire = SocketTransport(link.turn, sock, link, *WRITE_LIMIT, address)
