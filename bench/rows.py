@@ -245,7 +245,6 @@ BROADCAST = (
         connections=1000,
         load=DEFLATE,
         note="permessage-deflate is negotiated with all receivers.",
-        yardstick=UWS,
     ),
 )
 

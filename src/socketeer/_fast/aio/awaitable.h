@@ -44,10 +44,12 @@ socketeer_iternext(PyObject *self)
     return NULL;
 }
 
-/* Takes note of an awaitable that goes away. */
+/* Takes note of an awaitable that was never awaited. */
 typedef void (*socketeer_look_back_t)(PyObject *self);
 
 static socketeer_look_back_t socketeer_look_back;
+/* Where in an awaitable its stage stands, an int: 0 if it was never awaited. */
+static Py_ssize_t socketeer_stage;
 static destructor socketeer_release;
 
 /* A __dealloc__ of Cython would save and restore the exception that is being
@@ -55,21 +57,24 @@ static destructor socketeer_release;
 static void
 socketeer_dealloc(PyObject *self)
 {
-    /* Alive for as long as it is looked at. */
-    Py_SET_REFCNT(self, 1);
-    socketeer_look_back(self);
-    Py_SET_REFCNT(self, 0);
+    if (*(int *)((char *)self + socketeer_stage) == 0) {
+        /* Alive for as long as it is looked at. */
+        Py_SET_REFCNT(self, 1);
+        socketeer_look_back(self);
+        Py_SET_REFCNT(self, 0);
+    }
     socketeer_release(self);
 }
 
 static void
 socketeer_install_slots(PyObject *type, socketeer_advance_t advance,
-                        socketeer_look_back_t look_back)
+                        socketeer_look_back_t look_back, Py_ssize_t stage)
 {
     PyTypeObject *t = (PyTypeObject *)type;
 
     socketeer_advance = advance;
     socketeer_look_back = look_back;
+    socketeer_stage = stage;
     socketeer_release = t->tp_dealloc;
     t->tp_iternext = socketeer_iternext;
     t->tp_as_async->am_send = socketeer_am_send;

@@ -9,7 +9,10 @@ import warnings
 
 cdef extern from "awaitable.h":
     void socketeer_install_slots(
-        object type, object (*advance)(object, int *), void (*look_back)(object) noexcept
+        object type,
+        object (*advance)(object, int *),
+        void (*look_back)(object) noexcept,
+        Py_ssize_t stage,
     )
     void socketeer_share_slots(object type)
 
@@ -119,10 +122,9 @@ cdef void look_back(object awaitable) noexcept:
     cdef PyObject *kind
     cdef PyObject *exc
     cdef PyObject *traceback
-    if (<Awaitable>awaitable).stage == _FRESH:
-        PyErr_Fetch(&kind, &exc, &traceback)
-        warn(<Awaitable>awaitable)
-        PyErr_Restore(kind, exc, traceback)
+    PyErr_Fetch(&kind, &exc, &traceback)
+    warn(<Awaitable>awaitable)
+    PyErr_Restore(kind, exc, traceback)
 
 
 cdef object go_on(object awaitable, int *suspended):
@@ -132,7 +134,15 @@ cdef object go_on(object awaitable, int *suspended):
     return item
 
 
-socketeer_install_slots(Awaitable, go_on, look_back)
+cdef Awaitable _example = Awaitable.__new__(Awaitable)
+# Nobody forgot to await it.
+_example.stage = _DONE
+socketeer_install_slots(
+    Awaitable,
+    go_on,
+    look_back,
+    <char *>&_example.stage - <char *><void *>_example,
+)
 
 
 cpdef share_slots(object kind):

@@ -10,9 +10,10 @@ cdef extern from "Python.h":
     ctypedef struct PyObject
     unsigned long Py_TPFLAGS_METHOD_DESCRIPTOR
     object PyMethod_New(object function, object instance)
-    object PyObject_Vectorcall(
+    ctypedef object (*vectorcallfunc)(
         object function, PyObject **args, size_t nargsf, PyObject *names
     )
+    vectorcallfunc PyVectorcall_Function(object function)
 
 
 cdef class Method:
@@ -40,12 +41,16 @@ cdef class Method:
 
 
 cdef object call(object method, PyObject **args, size_t nargsf, PyObject *names):
-    return PyObject_Vectorcall((<Method>method).__wrapped__, args, nargsf, names)
+    cdef Method self = <Method>method
+    return (<vectorcallfunc>self._target)(self.__wrapped__, args, nargsf, names)
 
 
 def method(function):
     cdef Method made = Method.__new__(Method)
     made._call = <void *>call
+    made._target = <void *>PyVectorcall_Function(function)
+    if made._target is NULL:
+        raise TypeError(f"{function!r} is no function")
     made.__wrapped__ = function
     return made
 
