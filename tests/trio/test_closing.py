@@ -4,6 +4,7 @@ The end of connections on trio: the closing handshake, failures, and what is sai
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 import pytest
@@ -78,6 +79,60 @@ async def test_what_came_before_a_close_frame_is_answered(side):
             await peer.stream.aclose()
 
         assert [b"0", b"1", b"2", b"3", b"4", b"\x03\xe8"] == payloads
+
+
+class Pieces(trio.abc.ReceiveStream):
+    """
+    Gives what there is in pieces, one each time that trio has run all tasks.
+    """
+
+    def __init__(self, stream, size):
+        self._stream = stream
+        self._size = size
+        self._data = b""
+
+    async def receive_some(self, max_bytes=None):
+        if self._data:
+            await trio.lowlevel.checkpoint()
+        else:
+            self._data = bytes(await self._stream.receive_some())
+        piece, self._data = self._data[: self._size], self._data[self._size :]
+        return piece
+
+    async def aclose(self):
+        await self._stream.aclose()
+
+
+@both_sides
+@pytest.mark.parametrize("by_octets", [False, True])
+async def test_what_came_before_a_violation_is_answered(side, by_octets):
+    """
+    Whoever waits for a message and answers it at once is first, in whatever order
+    trio runs its tasks: the order is drawn anew each time.
+    """
+    for _ in range(20):
+        async with facing_raw_peer(side) as (connection, peer):
+            message = peer.frame("81", b"one")
+            stream = connection._link.stream
+            size = 1 if by_octets else len(message)
+            stream.receive_stream = Pieces(stream.receive_stream, size)
+
+            async def echo(connection=connection):
+                with contextlib.suppress(ConnectionClosedError):
+                    async for message in connection:
+                        await connection.send(message)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(echo)
+                # From now on, what was being read in another way is read in pieces.
+                await peer.send(message)
+                assert RawFrame(0x81, b"one") == await peer.read_frame()
+                # The reserved bits must be 0 (RFC 6455, 5.2).
+                await peer.send(message + peer.frame("f1", b"two"))
+
+                assert RawFrame(0x81, b"one") == await peer.read_frame()
+                assert 0x88 == (await peer.read_frame()).head
+                await peer.stream.aclose()
 
 
 @both_sides

@@ -246,13 +246,13 @@ class Connection(Attributes, trio.abc.AsyncResource):
             UnicodeEncodeError: The text has a lone surrogate. Nothing was sent.
         """
         link = self._link
-        await trio.lowlevel.checkpoint()
         if isinstance(message, str):
             opcode = 2 if text is False else 1
             await link.send(opcode, str(message), compress is not False)
         elif isinstance(message, bytes | bytearray | memoryview):
             await link.send(1 if text else 2, bytes(message), compress is not False)
         else:
+            await trio.lowlevel.checkpoint()
             await _send_fragments(link, message, text, compress is not False)
 
     # Closing.

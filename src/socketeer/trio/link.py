@@ -116,11 +116,14 @@ class Link(Pump):
         """
         Send an unfragmented message; wait while the peer is slower than we are.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()
         if self.state != OPEN or self.fragmenting:
             await self.wait_until_sendable()
         self.send_postponed(True)
         self.send_message(opcode, payload, compress)
         self.push()
+        # Others run only now: an answer is not overtaken by what the peer does next.
+        await trio.lowlevel.cancel_shielded_checkpoint()
         await self.drain()
 
     async def send_one(

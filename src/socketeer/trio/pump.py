@@ -224,7 +224,12 @@ class Pump(BaseLink):
                 self._note(exc)
                 data = b""
             if data:
-                self._take_in(data, bool(self._arrivals))
+                somebody_waits = bool(self._arrivals)
+                self._take_in(data, somebody_waits)
+                if somebody_waits and not self._arrivals:
+                    # Who was woken answers before what comes next can fail the
+                    # connection: trio runs tasks in an order drawn by chance.
+                    await trio.lowlevel.checkpoint()
             else:
                 self.receive_eof()
                 self.settle()
