@@ -4,14 +4,24 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#ifdef WITH_TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#else
+typedef struct ssl_st SSL;
+#endif
 
 enum { OPCODE_TEXT = 1, OPCODE_BINARY = 2, OPCODE_CLOSE = 8, OPCODE_PING = 9, OPCODE_PONG = 10 };
+// For TLS: one recv() for as much as there is, not two for each record.
+enum { TLS_READ_SIZE = 1 << 16 };
 enum { FIN = 0x80, RSV1 = 0x40, MASK = 0x80, MAX_CONTROL_PAYLOAD = 125, MAX_HEADER = 14 };
 
 __attribute__((noreturn, format(printf, 1, 2))) static inline void fail(const char *format, ...) {
@@ -64,6 +74,34 @@ static inline uint64_t payload_size(const uint8_t *header) {
     uint64_t size = 0;
     for (size_t i = 0; i < width; i++) size = size << 8 | header[2 + i];
     return size;
+}
+
+// Return what was written or read, with TLS if there is any, 0 for "later", or -1 for the end of the connection.
+static inline ssize_t transfer(int fd, SSL *ssl, const uint8_t *out, uint8_t *in, size_t size) {
+#ifdef WITH_TLS
+    if (ssl != NULL) {
+        ERR_clear_error();
+        int done = out ? SSL_write(ssl, out, (int)size) : SSL_read(ssl, in, (int)size);
+        if (done > 0) return done;
+        int error = SSL_get_error(ssl, done);
+        return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
+    }
+#else
+    (void)ssl;
+#endif
+    ssize_t done = out ? send(fd, out, size, MSG_NOSIGNAL) : recv(fd, in, size, 0);
+    if (done > 0) return done;
+    return done < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+// TLS gives a record at a time, and may have read more of them.
+static inline bool has_more(SSL *ssl) {
+#ifdef WITH_TLS
+    return ssl != NULL && SSL_has_pending(ssl);
+#else
+    (void)ssl;
+    return false;
+#endif
 }
 
 #endif

@@ -12,17 +12,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#ifdef WITH_TLS
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#endif
 
-enum { MAX_EVENTS = 512, READ_SIZE = 1 << 18, TLS_READ_SIZE = 1 << 16, MAX_HEAD = 8192, MAX_MESSAGE = 1 << 24, DIGEST_SIZE = 20 };
+enum { MAX_EVENTS = 512, READ_SIZE = 1 << 18, MAX_HEAD = 8192, MAX_MESSAGE = 1 << 24, DIGEST_SIZE = 20 };
 
 typedef struct {
     uint8_t *bytes;
@@ -33,9 +28,7 @@ typedef struct {
     int fd;
     bool is_open, wants_write, is_closing;
     buffer in, out;
-#ifdef WITH_TLS
-    SSL *ssl;
-#endif
+    SSL *ssl;   // with TLS only
 } connection;
 
 static int poll_fd;
@@ -58,23 +51,6 @@ static void append(buffer *b, const uint8_t *data, size_t size) {
     }
     memcpy(b->bytes + b->end, data, size);
     b->end += size;
-}
-
-// Return what was written or read, 0 for "later", or -1 for the end of the connection.
-static ssize_t transfer(connection *c, const uint8_t *out, uint8_t *in, size_t size) {
-#ifdef WITH_TLS
-    if (c->ssl != NULL) {
-        ERR_clear_error();
-        // The first of them shakes hands.
-        int done = out ? SSL_write(c->ssl, out, (int)size) : SSL_read(c->ssl, in, (int)size);
-        if (done > 0) return done;
-        int error = SSL_get_error(c->ssl, done);
-        return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
-    }
-#endif
-    ssize_t done = out ? send(c->fd, out, size, MSG_NOSIGNAL) : recv(c->fd, in, size, 0);
-    if (done > 0) return done;
-    return done < 0 && errno == EAGAIN ? 0 : -1;
 }
 
 // SHA-1 (RFC 3174) of a short text, for Sec-WebSocket-Accept.
@@ -193,7 +169,7 @@ static void close_connection(connection *c) {
 static bool flush_output(connection *c) {
     buffer *out = &c->out;
     while (out->start < out->end) {
-        ssize_t done = transfer(c, out->bytes + out->start, NULL, out->end - out->start);
+        ssize_t done = transfer(c->fd, c->ssl, out->bytes + out->start, NULL, out->end - out->start);
         if (done < 0) return false;
         if (done == 0) break;
         out->start += (size_t)done;
@@ -208,25 +184,15 @@ static bool flush_output(connection *c) {
     return !(c->is_closing && !wants_write);
 }
 
-// TLS gives a record at a time, and may have read more of them.
-static bool has_more(connection *c) {
-#ifdef WITH_TLS
-    return c->ssl != NULL && SSL_has_pending(c->ssl);
-#else
-    (void)c;
-    return false;
-#endif
-}
-
 static bool is_readable(connection *c) {
     ssize_t got;
     do {
-        got = transfer(c, NULL, read_buffer, READ_SIZE);
+        got = transfer(c->fd, c->ssl, NULL, read_buffer, READ_SIZE);
         if (got <= 0) return got == 0;
         append(&c->in, read_buffer, (size_t)got);
         if (!c->is_open && !open_connection(c)) return false;
         if (c->is_open && !echo(c)) return false;
-    } while (has_more(c));
+    } while (has_more(c->ssl));
     return true;
 }
 
@@ -237,7 +203,6 @@ static void use_certificate(const char *file) {
         || SSL_CTX_use_PrivateKey_file(tls_context, file, SSL_FILETYPE_PEM) != 1)
         fail("%s: %s", file, ERR_reason_error_string(ERR_peek_error()));
     SSL_CTX_set_mode(tls_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    // One recv() for as much as there is, not two for each record.
     SSL_CTX_set_read_ahead(tls_context, 1);
     SSL_CTX_set_default_read_buffer_len(tls_context, TLS_READ_SIZE);
 #else

@@ -27,17 +27,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#ifdef WITH_TLS
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#endif
 
-enum { READ_SIZE = 1 << 20, TLS_READ_SIZE = 1 << 16, MAX_EVENTS = 512, MAX_SAMPLES = 1 << 20, MAX_HEAD = 8192 };
+enum { READ_SIZE = 1 << 20, MAX_EVENTS = 512, MAX_SAMPLES = 1 << 20, MAX_HEAD = 8192 };
 enum { SOURCE_ADDRESSES = 16 };
 enum mode { ECHO, FAN, IDLE, CONNECT };
 enum phase { CONNECTING, TLS_HANDSHAKE, OPENING, OPEN };
@@ -61,9 +56,7 @@ typedef struct {
     const uint8_t *out;
     size_t out_left;
     uint64_t sent_at;
-#ifdef WITH_TLS
-    SSL *ssl;
-#endif
+    SSL *ssl;   // with TLS only
 } connection;
 
 static struct {
@@ -152,25 +145,9 @@ static void watch(connection *c, bool write, int operation) {
     if (epoll_ctl(poll_fd, operation, c->fd, &event)) fail("epoll_ctl: %s", strerror(errno));
 }
 
-// Return what was written or read, 0 for "later", or -1 for the end of the connection.
-static ssize_t transfer(connection *c, const uint8_t *out, uint8_t *in, size_t size) {
-#ifdef WITH_TLS
-    if (c->ssl != NULL) {
-        ERR_clear_error();
-        int done = out ? SSL_write(c->ssl, out, (int)size) : SSL_read(c->ssl, in, (int)size);
-        if (done > 0) return done;
-        int error = SSL_get_error(c->ssl, done);
-        return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
-    }
-#endif
-    ssize_t done = out ? send(c->fd, out, size, MSG_NOSIGNAL) : recv(c->fd, in, size, 0);
-    if (done > 0) return done;
-    return done < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
-}
-
 static void flush_output(connection *c) {
     while (c->out_left) {
-        ssize_t done = transfer(c, c->out, NULL, c->out_left);
+        ssize_t done = transfer(c->fd, c->ssl, c->out, NULL, c->out_left);
         if (done < 0) fail("the server closed the connection while a message was sent");
         if (done == 0) break;
         c->out += done;
@@ -219,7 +196,7 @@ static void control_is_here(connection *c) {
         size_t size = write_header(pong, FIN | OPCODE_PONG, c->control_got, MASK) + 4;
         memcpy(pong + size, c->control, c->control_got);
         size += c->control_got;
-        if (transfer(c, pong, NULL, size) != (ssize_t)size) fail("a pong could not be sent");
+        if (transfer(c->fd, c->ssl, pong, NULL, size) != (ssize_t)size) fail("a pong could not be sent");
         pings++;
     }
     c->control_got = 0;
@@ -387,24 +364,14 @@ static size_t receive_head(connection *c, const uint8_t *data, size_t size) {
     return size;
 }
 
-// TLS gives a record at a time, and may have read more of them.
-static bool has_more(connection *c) {
-#ifdef WITH_TLS
-    return c->ssl != NULL && SSL_has_pending(c->ssl);
-#else
-    (void)c;
-    return false;
-#endif
-}
-
 static void is_readable(connection *c) {
     for (;;) {
-        ssize_t got = transfer(c, NULL, read_buffer, READ_SIZE);
+        ssize_t got = transfer(c->fd, c->ssl, NULL, read_buffer, READ_SIZE);
         if (got < 0) fail("the server cut the connection");
         if (got == 0) return;
         size_t used = c->phase == OPENING ? receive_head(c, read_buffer, (size_t)got) : 0;
         if (used < (size_t)got) receive(c, read_buffer + used, (size_t)got - used);
-        if (!has_more(c)) return;
+        if (!has_more(c->ssl)) return;
     }
 }
 
@@ -506,7 +473,6 @@ static void start_tls(void) {
     // Certificates are made for the run; what is measured is speed.
     SSL_CTX_set_verify(tls_context, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_mode(tls_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    // One recv() for as much as there is, not two for each record.
     SSL_CTX_set_read_ahead(tls_context, 1);
     SSL_CTX_set_default_read_buffer_len(tls_context, TLS_READ_SIZE);
 #else
