@@ -18,7 +18,9 @@ __all__ = [
     "end_turn",
     "epochs",
     "hub_with",
+    "publish",
     "settle",
+    "subscribed",
 ]
 
 
@@ -212,3 +214,24 @@ async def hub_with(store=None, broker=None, **options):
     async with Hub(broker=broker, clock=clock, **options) as hub:
         hub.test_clock, hub.test_broker, hub.test_store = clock, broker, store
         yield hub
+
+
+@contextlib.asynccontextmanager
+async def subscribed(hub, since=None, connection=None, **options):
+    """
+    Attach a connection and subscribe it to topic a.
+    """
+    connection = connection or FakeConnection()
+    async with hub.attach(connection) as session:
+        subscription = await session.subscribe("a", since=since, **options)
+        yield connection, subscription
+
+
+async def publish(hub, count, begin=1):
+    """
+    Publish numbers; return the last position.
+    """
+    position = None
+    for number in range(begin, begin + count):
+        position = await hub.publish("a", str(number))
+    return position

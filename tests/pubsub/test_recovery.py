@@ -1,5 +1,5 @@
 """
-History: positions, recovery, repairs and gaps.
+History: positions, recovery and repairs.
 """
 
 from __future__ import annotations
@@ -16,31 +16,12 @@ from tests.pubsub.harness import (
     UnreliableBroker,
     epochs,
     hub_with,
+    publish,
     settle,
+    subscribed,
 )
 
 pytestmark = pytest.mark.anyio
-
-
-@contextlib.asynccontextmanager
-async def subscribed(hub, since=None, connection=None, **options):
-    """
-    Attach a connection and subscribe it to topic a.
-    """
-    connection = connection or FakeConnection()
-    async with hub.attach(connection) as session:
-        subscription = await session.subscribe("a", since=since, **options)
-        yield connection, subscription
-
-
-async def publish(hub, count, begin=1):
-    """
-    Publish numbers; return the last position.
-    """
-    position = None
-    for number in range(begin, begin + count):
-        position = await hub.publish("a", str(number))
-    return position
 
 
 async def test_who_begins_is_told_where_it_stands():
@@ -465,67 +446,7 @@ async def test_subscribing_fails_while_the_broker_is_away():
         assert 1 == hub.statistics()["subscriptions"]
 
 
-# Gaps.
-
-
-async def test_a_lost_log_is_told():
-    """
-    The epoch changed: every subscriber is told, and goes on from the new log.
-    """
-    gaps = []
-
-    async def on_gap(gap):
-        gaps.append((gap.topic, gap.position, gap.session.user))
-
-    async with hub_with() as hub:
-        hub.topic("a", history=10, on_gap=on_gap)
-        async with subscribed(hub) as (connection, _):
-            await publish(hub, 2)
-            hub.test_store.forget("topic:a")
-            await publish(hub, 1, begin=3)
-            await settle()
-            await publish(hub, 1, begin=4)
-
-            assert [("a", "e2.1", None)] == gaps
-            assert ["1", "2", "4"] == connection.take()
-            assert 1 == hub.statistics()["gaps"]
-
-
-async def test_without_on_gap_the_connection_is_closed():
-    """
-    With 1013, try again later: the client comes back, and is told then.
-    """
-    async with hub_with() as hub:
-        hub.topic("a", history=10)
-        async with subscribed(hub) as (connection, _):
-            await publish(hub, 2)
-            hub.test_store.forget("topic:a")
-            await publish(hub, 1, begin=3)
-            await settle()
-
-            assert (1013, "messages lost") == connection.closed
-
-
-async def test_an_on_gap_that_fails_closes_the_connection(caplog):
-    """
-    With 1011: nobody may believe that nothing was missed.
-    """
-
-    async def on_gap(gap):
-        raise RuntimeError("of the application")
-
-    async with hub_with(on_gap=on_gap) as hub:
-        hub.topic("a", history=10)
-        async with subscribed(hub) as (connection, _):
-            hub.test_store.forget("topic:a")
-            await publish(hub, 1)
-            await settle()
-
-            assert (1011, "internal error") == connection.closed
-            assert "of the application" in caplog.text
-
-
-# Keys.
+# Keys, and what is kept.
 
 
 async def test_a_key_publishes_once():

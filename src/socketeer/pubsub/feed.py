@@ -537,6 +537,11 @@ class Feed(Audience["Subscription"]):
             if retention is None or self._has_all_after(position):
                 return 0
             reading = await self._broker.read(self.channel, position, retention)
+            if self.head is not None and reading.top.epoch != self.head.epoch:
+                # It is another log by now. Positions of the one that was lost would be
+                # a gap for everybody to whom they are told.
+                self._lose(reading.top)
+                return 0
             log = self.log
             if reading.packets is None or log is None or not self._knows(position):
                 return reading.oldest
