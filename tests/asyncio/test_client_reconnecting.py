@@ -129,10 +129,14 @@ async def test_a_server_that_is_slow_or_hangs_up():
         with contextlib.closing(await listener.accept()) as peer:
             attempts += 1
             await peer.read_head()
-        with contextlib.closing(await listener.accept()) as peer:
-            attempts += 1
-            await peer.open_as_server()
-            await peer.read_rest()
+        while True:
+            with contextlib.closing(await listener.accept()) as peer:
+                attempts += 1
+                # On a busy machine, this may be slow, too.
+                with contextlib.suppress(OSError, EOFError):
+                    await peer.open_as_server()
+                    await peer.read_rest()
+                    return
 
     task = asyncio.create_task(serve())
     with contextlib.closing(listener):
@@ -147,7 +151,7 @@ async def test_a_server_that_is_slow_or_hangs_up():
                 break
             await task
 
-    assert 3 == attempts
+    assert attempts >= 3
 
 
 async def test_a_judge_of_ones_own():

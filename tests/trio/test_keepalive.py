@@ -88,6 +88,25 @@ async def test_a_slow_program_is_no_dead_peer(side):
 
 
 @both_sides
+async def test_a_peer_that_is_gone_while_nobody_receives(side):
+    """
+    It has left with our ping unanswered, and nobody reads, as the queue is full: the
+    next ping finds out, which is not as late as the end of a program's patience.
+    """
+    async with facing_raw_peer(
+        side, ping_interval=20, ping_timeout=5, max_queue=2
+    ) as (connection, peer):
+        for _ in range(3):
+            await peer.send_frame("81", b"x")
+        assert 0x89 == (await peer.read_frame()).head
+        begin = trio.current_time()
+        await peer.stream.aclose()
+        await connection.wait_closed()
+
+        assert trio.current_time() - begin < 10
+
+
+@both_sides
 async def test_ping_tells_of_the_pong(side):
     """
     The event is set, and the round-trip time is known. A pong answers for the

@@ -561,8 +561,7 @@ class Session(Composer):
         Do what is due.
 
         Returns:
-            False when closing took longer than ``close_timeout``: the room cuts
-            the connection.
+            False when closing took too long: the room cuts the connection.
         """
         if self.state != _OPEN:
             return now < self.close_due_at
@@ -572,24 +571,30 @@ class Session(Composer):
         elif now >= self._pong_due_at:
             self._miss_pong(now)
         elif now >= self._next_ping_at:
-            if self.pings and self._keepalive is not None:
-                # Without a timeout, pings that nobody answers are forgotten.
-                self.pings.pop(self._keepalive, None)
-            self._keepalive = self.send_ping(None, None)
-            if self.ping_timeout >= 0:
-                self._next_ping_at = _NEVER
-                self._pong_due_at = now + self.ping_timeout
-            else:
-                self._next_ping_at = now + self.ping_interval
+            self._ping(now)
         return True
+
+    def _ping(self, now: float) -> None:
+        """
+        Send a keepalive ping; one before it that was not answered is forgotten.
+        """
+        if self.pings and self._keepalive is not None:
+            self.pings.pop(self._keepalive, None)
+        self._keepalive = self.send_ping(None, None)
+        if self.ping_timeout >= 0:
+            self._next_ping_at = _NEVER
+            self._pong_due_at = now + self.ping_timeout
+        else:
+            self._next_ping_at = now + self.ping_interval
 
     def _miss_pong(self, now: float) -> None:
         """
-        Fail the connection, unless the pong may stand in what we did not read.
+        Fail, or ping again: the pong may stand in what we did not read, and only
+        writing tells of a peer that is gone.
         """
         if not self.halted:
             self.fail(1011, "keepalive ping timeout")
         elif 0 <= self.stall_timeout <= now - self._halted_at:
             self.fail(1011, "receive queue not read")
         else:
-            self._pong_due_at = now + self.ping_timeout
+            self._ping(now)

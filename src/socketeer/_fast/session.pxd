@@ -88,4 +88,5 @@ cdef class Session(Composer):
 
     cpdef double next_deadline(self) except? -1.0
     cpdef bint advance(self, double now) except -1
+    cdef _ping(self, double now)
     cdef _miss_pong(self, double now)
