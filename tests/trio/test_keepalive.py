@@ -93,9 +93,10 @@ async def test_a_peer_that_is_gone_while_nobody_receives(side):
     It has left with our ping unanswered, and nobody reads, as the queue is full: the
     next ping finds out, which is not as late as the end of a program's patience.
     """
-    async with facing_raw_peer(
-        side, ping_interval=20, ping_timeout=5, max_queue=2
-    ) as (connection, peer):
+    async with facing_raw_peer(side, ping_interval=20, ping_timeout=5, max_queue=2) as (
+        connection,
+        peer,
+    ):
         for _ in range(3):
             await peer.send_frame("81", b"x")
         assert 0x89 == (await peer.read_frame()).head
