@@ -3,6 +3,7 @@
 #define BENCH_COMMON_H
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #ifdef WITH_TLS
@@ -31,6 +33,15 @@ __attribute__((noreturn, format(printf, 1, 2))) static inline void fail(const ch
     va_end(arguments);
     fputc('\n', stderr);
     exit(1);
+}
+
+// Have as many open files as allowed, and errors in place of SIGPIPE: OpenSSL writes without MSG_NOSIGNAL.
+static inline void prepare_process(void) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    signal(SIGPIPE, SIG_IGN);
 }
 
 static inline void *allocate(size_t count, size_t size) {

@@ -11,10 +11,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { MAX_EVENTS = 512, READ_SIZE = 1 << 18, MAX_HEAD = 8192, MAX_MESSAGE = 1 << 24, DIGEST_SIZE = 20 };
@@ -246,12 +243,7 @@ int main(int count, char **arguments) {
     int port = count == 2 || count == 3 ? atoi(arguments[1]) : 0;
     if (port < 1 || port > 65535) fail("usage: echoserver PORT [FILE]");
     if (count == 3) use_certificate(arguments[2]);
-    // OpenSSL writes without MSG_NOSIGNAL.
-    signal(SIGPIPE, SIG_IGN);
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    prepare_process();
     int listener = listen_on(port);
     read_buffer = allocate(1, READ_SIZE);
     poll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -26,10 +26,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { READ_SIZE = 1 << 20, MAX_EVENTS = 512, MAX_SAMPLES = 1 << 20, MAX_HEAD = 8192 };
@@ -525,12 +522,7 @@ int main(int count, char **arguments) {
     if (options.script != NULL) read_script();
     else make_plain_script();
     make_request();
-    // OpenSSL writes without MSG_NOSIGNAL.
-    signal(SIGPIPE, SIG_IGN);
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    prepare_process();
     connections = allocate((size_t)options.connections, sizeof *connections);
     samples = allocate(MAX_SAMPLES, sizeof *samples);
     read_buffer = allocate(1, READ_SIZE);

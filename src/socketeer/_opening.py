@@ -144,7 +144,8 @@ class Answering:
             other = yield from self._ask(
                 "process_response", after, connection, request, response
             )
-            response = other or response
+            if other is not None:
+                response = other
         refusal = None
         if response.status_code == _ACCEPTED:
             # Maybe the hook took its time.

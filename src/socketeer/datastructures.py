@@ -14,7 +14,7 @@ __all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
 # "field-content" of RFC 9110, 5.5, with spaces allowed at both ends. What
 # is forbidden could end the header early and begin another one.
 _is_valid_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
-_VALUE_BYTES = bytes(byte for byte in range(256) if _is_valid_value(chr(byte)))
+FIELD_BYTES = bytes(byte for byte in range(256) if _is_valid_value(chr(byte)))
 
 # Names and values that many handshakes have. Packed, each is one character, of
 # those that no valid header has; a line feed is not among them.
@@ -65,7 +65,7 @@ def _are_valid(values: list[str]) -> bool:
         encoded = "".join(values).encode("iso-8859-1")
     except UnicodeEncodeError:
         return False
-    return not encoded.translate(None, _VALUE_BYTES)
+    return not encoded.translate(None, FIELD_BYTES)
 
 
 class MultipleValuesError(LookupError):

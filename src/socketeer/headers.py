@@ -354,23 +354,19 @@ def check_upgrade(headers: Headers) -> None:
         InvalidUpgrade: It has other values, or none.
         InvalidHeaderFormat: It doesn't follow the grammar.
     """
-    # As most of them are.
-    if headers.get_all("Connection") == ["Upgrade"] and headers.get_all("Upgrade") == [
-        "websocket"
-    ]:
+    connections = headers.get_all("Connection")
+    upgrades = headers.get_all("Upgrade")
+    if (connections, upgrades) == (["Upgrade"], ["websocket"]):
+        # As most of them are.
         return
     connection: list[ConnectionOption] = [
-        option
-        for value in headers.get_all("Connection")
-        for option in parse_connection(value)
+        option for value in connections for option in parse_connection(value)
     ]
     # There may be others: Firefox sends "keep-alive, Upgrade".
     if not any(option.lower() == "upgrade" for option in connection):
         raise InvalidUpgrade("Connection", ", ".join(connection) or None)
     upgrade: list[UpgradeProtocol] = [
-        protocol
-        for value in headers.get_all("Upgrade")
-        for protocol in parse_upgrade(value)
+        protocol for value in upgrades for protocol in parse_upgrade(value)
     ]
     # Nothing else is on offer, so no list here; "an ASCII case-insensitive
     # match for the value "websocket"" (RFC 6455, 4.1).

@@ -26,7 +26,7 @@ import typing
 import warnings
 from collections.abc import Callable, Generator
 
-from .datastructures import Headers
+from .datastructures import FIELD_BYTES, Headers
 from .exceptions import (
     HeaderLineTooLong,
     RequestLineTooLong,
@@ -68,9 +68,8 @@ MAX_BODY_SIZE = setting("MAX_BODY_SIZE", 1_048_576)
 
 # The syntax of RFC 9110 (5.1, 5.5, 5.6.2) and RFC 9112 (3, 4, 7.1).
 _TCHAR = r"[-!#$%&'*+.^_`|~0-9A-Za-z]"
-_FIELD_TEXT = r"[\t\x20-\x7e\x80-\xff]*"
 _is_token = re.compile(f"{_TCHAR}+".encode()).fullmatch
-_is_field_text = re.compile(_FIELD_TEXT.encode()).fullmatch
+_is_field_text = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 _is_target = re.compile(rb"[\x21-\x7e]+").fullmatch
 _is_number = re.compile(rb"[0-9]{1,18}").fullmatch
 _is_hexadecimal = re.compile(rb"[0-9A-Fa-f]{1,15}").fullmatch
@@ -80,9 +79,8 @@ _match_request_line = re.compile(
     rf"({_TCHAR}+) ([\x21-\x7e]+) (HTTP/1\.[01])"
 ).fullmatch
 
-# What names consist of, and what all lines consist of but for their ends.
+# What names consist of.
 _NAME_BYTES = bytes(byte for byte in range(256) if _is_token(bytes([byte])))
-_LINE_BYTES = bytes(byte for byte in range(256) if _is_field_text(bytes([byte])))
 
 # Words of nearly all requests, so that no request needs to have them for itself.
 _COMMON = {word: word for word in ("GET", "HTTP/1.1")}
@@ -214,7 +212,7 @@ def _split_head(data: bytes) -> list[str]:
     if len(data) <= min(MAX_LINE_LENGTH, MAX_HEAD_SIZE) and data[-4:] == b"\r\n\r\n":
         lines = str(data, "iso-8859-1").split("\r\n")
         # All that no line may have belongs to the breaks between them.
-        if len(data.translate(None, _LINE_BYTES)) == 2 * (len(lines) - 1):
+        if len(data.translate(None, FIELD_BYTES)) == 2 * (len(lines) - 1):
             return lines
     return [""]
 

@@ -129,6 +129,7 @@ class Protocol:
         self._writes: list[bytes] = []
         # Who has the state and, once it is OPEN, the connection.
         self._endpoint: Endpoint
+        # A room may have it before the protocol; another one hands it over.
         if _endpoint is None:
             self._endpoint = FrameEndpoint(
                 is_client=side is CLIENT,

@@ -69,9 +69,6 @@ async def test_an_on_gap_that_fails_closes_the_connection(caplog):
             assert "of the application" in caplog.text
 
 
-# Keys.
-
-
 async def test_a_log_that_was_lost_is_noticed_by_who_comes_back():
     """
     The position that is told is one of the new log: with one of the old log, whoever
